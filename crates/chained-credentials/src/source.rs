@@ -1,0 +1,97 @@
+//! From a source to credentials. Each source asks once; being patient is the chain's business.
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use aws_config::imds;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::ProvideCredentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+
+use crate::container::innermost;
+use crate::error::ErrorKind;
+use crate::json::credentials_from_json;
+
+/// A `credential_process` that has not ended by then is killed. The AWS CLI waits for ever; a job must not.
+const PROCESS_PATIENCE: Duration = Duration::from_mins(1);
+
+/// Why one attempt gave nothing; [`crate::error::HopError`] without the place in the chain.
+#[derive(Debug)]
+pub(crate) struct SourceError {
+    pub(crate) kind: ErrorKind,
+    pub(crate) code: Option<String>,
+    pub(crate) message: String,
+    pub(crate) request_id: Option<String>,
+    pub(crate) advice: Vec<String>,
+}
+
+impl SourceError {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, code: None, message: message.into(), request_id: None, advice: Vec::new() }
+    }
+
+    pub(crate) fn advise(mut self, advice: impl Into<String>) -> Self {
+        self.advice.push(advice.into());
+        self
+    }
+}
+
+/// The role of the machine, from its metadata service. `direct` must not go through a proxy.
+pub(crate) async fn instance_metadata(
+    direct: &SharedHttpConnector,
+    endpoint: Option<&str>,
+) -> Result<Credentials, SourceError> {
+    let connector = direct.clone();
+    let config =
+        ProviderConfig::without_region().with_http_client(http_client_fn(move |_, _| connector.clone()));
+    let mut client = imds::Client::builder().configure(&config);
+    if let Some(endpoint) = endpoint {
+        client = client.endpoint(endpoint).map_err(|_| {
+            let message =
+                format!("AWS_EC2_METADATA_SERVICE_ENDPOINT is `{endpoint}`, which is not an address");
+            SourceError::new(ErrorKind::Config, message)
+        })?;
+    }
+    let provider = imds::credentials::ImdsCredentialsProvider::builder()
+        .configure(&config)
+        .imds_client(client.build())
+        .build();
+    provider.provide_credentials().await.map_err(|error| {
+        let kind = match error {
+            CredentialsError::InvalidConfiguration(_) => ErrorKind::Config,
+            _ => ErrorKind::Unavailable,
+        };
+        SourceError::new(kind, innermost(&error)).advise(
+            "the metadata service must answer from where this process runs (hop limit 2 for containers), and the \
+             machine must have an instance profile",
+        )
+    })
+}
+
+/// Runs a `credential_process` without a shell and reads what it prints. Its standard error is ours.
+pub(crate) async fn process(command: &str) -> Result<Credentials, SourceError> {
+    let failed = |kind, problem: String| SourceError::new(kind, format!("credential_process {problem}"));
+    let words = shlex::split(command).unwrap_or_default();
+    let [program, arguments @ ..] = words.as_slice() else {
+        return Err(failed(ErrorKind::Config, "is not a command line".to_owned()));
+    };
+    let child = tokio::process::Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .kill_on_drop(true)
+        .output();
+    let output = tokio::time::timeout(PROCESS_PATIENCE, child)
+        .await
+        .map_err(|_| {
+            failed(ErrorKind::Unavailable, format!("{program} has not ended in {PROCESS_PATIENCE:?}"))
+        })?
+        .map_err(|error| failed(ErrorKind::Config, format!("{program} cannot be run: {error}")))?;
+    if !output.status.success() {
+        return Err(failed(ErrorKind::Denied, format!("{program} failed: {}", output.status)));
+    }
+    credentials_from_json(&output.stdout, "process")
+        .map_err(|problem| failed(ErrorKind::Config, format!("{program}: {problem}")))
+}

@@ -1,0 +1,142 @@
+//! The arguments of a Glue job run: `K=V`, a JSON object, or a file that holds one.
+
+use std::collections::BTreeMap;
+use std::io::Read;
+
+use crate::once::MARKER;
+
+/// Arguments of a run by name. Every name starts with `--`, as Glue wants it.
+///
+/// The values may be as private as the user's script: nothing prints them.
+pub(crate) type Arguments = BTreeMap<String, String>;
+
+/// Parses one `K=V`. The `--` in front of `K` may be left out.
+pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once('=').ok_or("it should have the form NAME=VALUE")?;
+    Ok((named(name)?, value.to_owned()))
+}
+
+/// Parses a JSON object of strings, the form that `aws glue start-job-run --arguments` takes.
+pub(crate) fn json(text: &str) -> Result<Arguments, String> {
+    let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(text)
+        .map_err(|error| format!("it should be a JSON object such as {{\"--day\": \"monday\"}}: {error}"))?;
+    values
+        .into_iter()
+        .map(|(name, value)| match value {
+            serde_json::Value::String(value) => Ok((named(&name)?, value)),
+            // Glue knows strings only. A number would have to be guessed into one: is 1.0 "1" or "1.0"?
+            other => Err(format!("the value of {name} is {other}, but Glue takes strings only")),
+        })
+        .collect()
+}
+
+/// Reads a file with a JSON object of strings; `-` is standard input.
+pub(crate) fn file(path: &str) -> Result<Arguments, String> {
+    json(&text_of(path)?)
+}
+
+/// Reads a whole text file; `-` is standard input.
+fn text_of(path: &str) -> Result<String, String> {
+    let mut text = String::new();
+    match path {
+        "-" => std::io::stdin().read_to_string(&mut text),
+        path => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
+    }
+    .map_err(|error| error.to_string())?;
+    Ok(text)
+}
+
+/// Parses the policy for the job's role: JSON, or a file with JSON in it.
+pub(crate) fn policy(text: &str) -> Result<String, String> {
+    // StartJobRun, ExecutionRoleSessionPolicy: 2 to 2048 characters.
+    const LONGEST: usize = 2048;
+    let policy = if text.trim_start().starts_with('{') { text.to_owned() } else { text_of(text)? };
+    let policy = policy.trim();
+    serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(policy)
+        .map_err(|error| format!("it should be a policy in JSON: {error}"))?;
+    match policy.chars().count() {
+        length if length > LONGEST => Err(format!("it has {length} characters, {LONGEST} are allowed")),
+        _ => Ok(policy.to_owned()),
+    }
+}
+
+/// The name as Glue wants it.
+fn named(name: &str) -> Result<String, String> {
+    let bare = name.strip_prefix("--").unwrap_or(name);
+    if bare.is_empty() {
+        return Err("an argument needs a name".to_owned());
+    }
+    let full = format!("--{bare}");
+    if full == MARKER {
+        return Err(format!("{MARKER} is written by this program; give --idempotency-key instead"));
+    }
+    Ok(full)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pairs() {
+        let good = [
+            ("day=monday", "--day", "monday"),
+            ("--day=monday", "--day", "monday"),
+            ("day=", "--day", ""),
+            ("query=a=b=c", "--query", "a=b=c"),
+            ("--conf=spark.x=1 --conf spark.y=2", "--conf", "spark.x=1 --conf spark.y=2"),
+        ];
+        for (text, name, value) in good {
+            assert_eq!(pair(text), Ok((name.to_owned(), value.to_owned())), "{text}");
+        }
+        let bad = [
+            ("day", "NAME=VALUE"),
+            ("=monday", "needs a name"),
+            ("--=monday", "needs a name"),
+            ("glue-trigger-key=1", "--idempotency-key"),
+            ("--glue-trigger-key=1", "--idempotency-key"),
+        ];
+        for (text, expected) in bad {
+            let error = pair(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn json_objects() {
+        let arguments = json(r#"{"--day": "monday", "bucket": "b"}"#).unwrap();
+        let expected = [("--bucket", "b"), ("--day", "monday")].map(|(k, v)| (k.to_owned(), v.to_owned()));
+        assert_eq!(arguments, Arguments::from(expected));
+        assert_eq!(json("{}"), Ok(Arguments::new()));
+
+        let bad = [
+            ("", "JSON object"),
+            ("day=monday", "JSON object"),
+            (r#"["--day"]"#, "JSON object"),
+            (r#"{"--day": 1}"#, "strings only"),
+            (r#"{"--day": null}"#, "strings only"),
+            (r#"{"--glue-trigger-key": "1"}"#, "--idempotency-key"),
+        ];
+        for (text, expected) in bad {
+            let error = json(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_file_that_is_not_there() {
+        assert!(file("/nowhere/arguments.json").unwrap_err().contains("No such file"));
+    }
+
+    #[test]
+    fn policies() {
+        assert_eq!(policy(" {\"Version\":\"2012-10-17\"}\n"), Ok("{\"Version\":\"2012-10-17\"}".to_owned()));
+        let long = format!("{{\"a\":\"{}\"}}", "x".repeat(2048));
+        for (text, expected) in
+            [("{", "in JSON"), ("/nowhere/policy.json", "No such file"), (long.as_str(), "2048 are allowed")]
+        {
+            let error = policy(text).unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The calls of the Glue API that this program makes. The SDK's types stop here.
+
+use aws_sdk_glue::Client;
+use aws_sdk_glue::config::retry::RetryConfig;
+use aws_sdk_glue::error::SdkError;
+use aws_sdk_glue::operation::start_job_run::StartJobRunError;
+use aws_sdk_glue::primitives::{DateTime, DateTimeFormat};
+use aws_sdk_glue::types::{ExecutionClass, JobRun, JobRunState, NotificationProperty, WorkerType};
+use job_runtime::CallError;
+
+use crate::arguments::Arguments;
+use crate::job::Start;
+use crate::once::{MARKER, Marked, SCANNED_RUNS};
+use crate::run::{DEFAULT_LOG_GROUP, Run, verdict};
+
+/// Runs asked for in one page; Glue allows 200 at most.
+const PAGE: i32 = 200;
+
+/// Pages after which a scan ends even if they were nearly empty, so that it ends at all.
+const MOST_PAGES: usize = 50;
+
+/// One job, seen through a client.
+#[derive(Debug)]
+pub(crate) struct Job<'a> {
+    pub(crate) client: &'a Client,
+    pub(crate) name: &'a str,
+}
+
+impl Job<'_> {
+    /// Sends one `StartJobRun`, never twice: the SDK's own resending is off for this call, because a request
+    /// that got no answer may have started a run. Returns the id of the run.
+    pub(crate) async fn start(
+        &self,
+        start: &Start,
+        arguments: &Arguments,
+    ) -> Result<Option<String>, SdkError<StartJobRunError>> {
+        let arguments = arguments.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
+        let notification = start
+            .notify_delay_minutes
+            .map(|minutes| NotificationProperty::builder().notify_delay_after(minutes).build());
+        let execution_class =
+            start.flex.map(|flex| if flex { ExecutionClass::Flex } else { ExecutionClass::Standard });
+        let answer = self
+            .client
+            .start_job_run()
+            .job_name(self.name)
+            .set_job_run_id(start.retry_run.clone())
+            .set_arguments(Some(arguments))
+            .set_worker_type(start.worker_type.as_deref().map(WorkerType::from))
+            .set_number_of_workers(start.number_of_workers)
+            .set_max_capacity(start.max_capacity)
+            .set_timeout(start.timeout_minutes)
+            .set_security_configuration(start.security_configuration.clone())
+            .set_execution_class(execution_class)
+            .set_notification_property(notification)
+            .set_job_run_queuing_enabled(start.queuing.then_some(true))
+            .set_execution_role_session_policy(start.role_session_policy.clone())
+            .customize()
+            .config_override(aws_sdk_glue::config::Builder::new().retry_config(RetryConfig::disabled()))
+            .send()
+            .await?;
+        Ok(answer.job_run_id)
+    }
+
+    /// Reads a run.
+    pub(crate) async fn look(&self, run_id: &str) -> Result<Run, CallError> {
+        Ok(self.run(run_id, self.get(run_id).await?))
+    }
+
+    /// Reads the arguments that a run was started with.
+    pub(crate) async fn arguments_of(&self, run_id: &str) -> Result<Arguments, CallError> {
+        Ok(self.get(run_id).await?.arguments.unwrap_or_default().into_iter().collect())
+    }
+
+    async fn get(&self, run_id: &str) -> Result<JobRun, CallError> {
+        let answer = self.client.get_job_run().job_name(self.name).run_id(run_id).send().await;
+        let run = answer.map_err(|error| CallError::new("glue:GetJobRun", &error))?.job_run;
+        Ok(run.unwrap_or_else(|| JobRun::builder().build()))
+    }
+
+    /// The runs among the newest [`SCANNED_RUNS`] that carry `marker`, newest first.
+    ///
+    /// Ends with the page on which the first one is seen: runs of one key are neighbours.
+    pub(crate) async fn marked(&self, marker: &str) -> Result<Vec<Marked>, CallError> {
+        let mut next = None;
+        let mut seen = 0;
+        for _ in 0..MOST_PAGES {
+            let answer = self
+                .client
+                .get_job_runs()
+                .job_name(self.name)
+                .max_results(PAGE)
+                .set_next_token(next)
+                .send()
+                .await
+                .map_err(|error| CallError::new("glue:GetJobRuns", &error))?;
+            let found: Vec<Marked> = answer
+                .job_runs()
+                .iter()
+                .filter(|run| run.arguments().and_then(|all| all.get(MARKER)).is_some_and(|it| it == marker))
+                .filter_map(|run| {
+                    let state = run.job_run_state().map_or("", JobRunState::as_str);
+                    Some(Marked { id: run.id()?.to_owned(), verdict: verdict(state) })
+                })
+                .collect();
+            seen += answer.job_runs().len();
+            next = answer.next_token.filter(|token| !token.is_empty());
+            if !found.is_empty() || next.is_none() || seen >= SCANNED_RUNS {
+                return Ok(found);
+            }
+        }
+        Ok(Vec::new())
+    }
+
+    /// Asks Glue to stop a run. An answer of HTTP 200 may still hold a refusal.
+    pub(crate) async fn stop(&self, run_id: &str) -> Result<(), Stop> {
+        let answer = self
+            .client
+            .batch_stop_job_run()
+            .job_name(self.name)
+            .job_run_ids(run_id)
+            .send()
+            .await
+            .map_err(|error| CallError::new("glue:BatchStopJobRun", &error))?;
+        match answer.errors().first().map(|error| error.error_detail()) {
+            None => Ok(()),
+            Some(detail) => {
+                let part = |text: Option<&str>| text.unwrap_or("?").to_owned();
+                let code = part(detail.and_then(|detail| detail.error_code()));
+                let message = part(detail.and_then(|detail| detail.error_message()));
+                Err(Stop::Refused { code, message })
+            }
+        }
+    }
+
+    /// Asks for one run, to see whether the job exists and `GetJobRuns` is allowed.
+    ///
+    /// `GetJob` is the obvious call for the former, but the code that reads its answer, with every node of a
+    /// visual job, is a tenth of the binary.
+    pub(crate) async fn list(&self) -> Result<(), CallError> {
+        let answer = self.client.get_job_runs().job_name(self.name).max_results(1).send().await;
+        answer.map(|_| ()).map_err(|error| CallError::new("glue:GetJobRuns", &error))
+    }
+
+    fn run(&self, id: &str, run: JobRun) -> Run {
+        let log_group = run.log_group_name.as_deref().map(|group| group.trim_end_matches('/'));
+        Run {
+            job_name: run.job_name.unwrap_or_else(|| self.name.to_owned()),
+            id: run.id.unwrap_or_else(|| id.to_owned()),
+            state: run.job_run_state.map_or_else(String::new, |state| state.as_str().to_owned()),
+            attempt: run.attempt,
+            previous_run_id: run.previous_run_id,
+            started_on: time(run.started_on),
+            last_modified_on: time(run.last_modified_on),
+            completed_on: time(run.completed_on),
+            execution_seconds: run.execution_time,
+            dpu_seconds: run.dpu_seconds,
+            max_capacity: run.max_capacity,
+            worker_type: run.worker_type.map(|kind| kind.as_str().to_owned()),
+            number_of_workers: run.number_of_workers,
+            glue_version: run.glue_version,
+            execution_class: run.execution_class.map(|class| class.as_str().to_owned()),
+            error: run.error_message,
+            state_detail: run.state_detail,
+            log_group: log_group.filter(|group| !group.is_empty()).unwrap_or(DEFAULT_LOG_GROUP).to_owned(),
+        }
+    }
+}
+
+/// Why a run could not be stopped.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Stop {
+    #[error(transparent)]
+    Call(#[from] CallError),
+    #[error("{code}: {message}")]
+    Refused { code: String, message: String },
+}
+
+/// RFC 3339, in UTC, to the millisecond: Glue sends times as floating-point numbers, which end in noise.
+fn time(time: Option<DateTime>) -> Option<String> {
+    let millis = i64::try_from((time?.as_nanos() + 500_000).div_euclid(1_000_000)).ok()?;
+    DateTime::from_millis(millis).fmt(DateTimeFormat::DateTime).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_rfc_3339() {
+        let cases = [
+            (DateTime::from_secs(0), "1970-01-01T00:00:00Z"),
+            (DateTime::from_millis(1_772_330_400_250), "2026-03-01T02:00:00.25Z"),
+            (DateTime::from_secs_f64(1_772_330_400.0), "2026-03-01T02:00:00Z"),
+            (DateTime::from_secs_and_nanos(1_772_330_400, 625_999_928), "2026-03-01T02:00:00.626Z"),
+        ];
+        for (at, expected) in cases {
+            assert_eq!(time(Some(at)).as_deref(), Some(expected));
+        }
+        assert_eq!(time(None), None);
+    }
+}

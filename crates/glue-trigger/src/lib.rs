@@ -1,0 +1,63 @@
+//! Starts an AWS Glue job in any account a chain of roles leads to, waits for its end and says how it ended.
+//!
+//! It takes the place of `aws glue start-job-run` in a script, which returns as soon as the run is asked for and
+//! so calls every run a success. There is no waiter for Glue in the AWS CLI, nor a client token in `StartJobRun`:
+//! a script that is run again starts the job again. This program waits, and with an idempotency key it starts
+//! the work once, however often it is killed and run again.
+//!
+//! # What it does
+//!
+//! 1. With a key: looks through the newest runs of the job for one that carries the key, and takes it over.
+//! 2. Else `StartJobRun`, sent once. Where the answer is lost it looks again before it sends again (with a key),
+//!    or says that it does not know (without).
+//! 3. `GetJobRun` until the run has ended; `STOPPED` is no success, `ERROR` and `EXPIRED` are ends, and a state
+//!    unknown to this version is waited on.
+//! 4. The run on stdout, the exit code by its end.
+//!
+//! What Glue's own retries (`MaxRetries` of the job) do is not followed: each is a run of its own, with the same
+//! arguments. A process that starts with the same key while one of them goes on takes that one over.
+//!
+//! # IAM
+//!
+//! | action | for |
+//! | --- | --- |
+//! | `glue:StartJobRun`, `glue:GetJobRun` | starting and waiting |
+//! | `glue:GetJobRuns` | `--idempotency-key`; `--check`, to see whether the job exists |
+//! | `glue:BatchStopJobRun` | `--on-terminate cancel`, the default without a key |
+//! | `logs:GetLogEvents` on `<log group>/output` and `<log group>/error` | `--logs` |
+//!
+//! All of the Glue actions on `arn:aws:glue:REGION:ACCOUNT:job/NAME`.
+//!
+//! # Exit codes
+//!
+//! Every code of [`job_runtime::Exit`]: 0 for `SUCCEEDED`, 10 for `FAILED`, `TIMEOUT`, `ERROR` and `EXPIRED`, 11
+//! for `STOPPED`, 12 where as many runs as the job allows are going, 65 where there is no such job or run, 75
+//! where Glue or the account's limits turned the start down for now, 79 where the run goes on unseen, 80 where a
+//! start without a key got no answer.
+
+mod arguments;
+mod begin;
+mod check;
+mod cli;
+mod error;
+mod glue;
+mod job;
+mod logs;
+mod once;
+mod run;
+
+use job_runtime::{Context, Report};
+
+pub use crate::cli::Cli;
+pub use crate::error::{Error, Unclear};
+pub use crate::once::{MARKER, SCANNED_RUNS};
+pub use crate::run::Place;
+
+/// Runs the program: from the options to the report.
+///
+/// # Errors
+/// Everything that leaves no ended run to report.
+pub async fn run(cli: Cli, ctx: &Context) -> Result<Report, Error> {
+    let client = aws_sdk_glue::Client::new(ctx.sdk_config());
+    job::execute(&client, &cli.into_request(), ctx).await
+}

@@ -1,0 +1,61 @@
+//! The run's own words on stderr, beside the wait.
+
+use std::time::Duration;
+
+use aws_sdk_glue::primitives::{DateTime, DateTimeFormat};
+use cloudwatch_tail::{Event, Stream, Tail};
+use job_runtime::{Context, Ended};
+use tokio::sync::oneshot;
+
+use crate::job::Over;
+
+/// How long a run that has ended is kept waiting for the rest of its logs.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Waits for `waiting` and shows the logs of the run meanwhile, then what is missing once the run has ended.
+///
+/// Which log group they are in is known as soon as the run has been seen once; `log_group` tells it.
+pub(crate) async fn beside(
+    waiting: impl Future<Output = Ended<Over>>,
+    run_id: &str,
+    log_group: oneshot::Receiver<String>,
+    ctx: &Context,
+) -> Ended<Over> {
+    let mut tail = None;
+    let following = async {
+        match log_group.await {
+            Ok(group) => tail.insert(open(&group, run_id, ctx)).follow(show).await,
+            // The wait has ended without ever seeing the run.
+            Err(_) => std::future::pending().await,
+        }
+    };
+    let ended = tokio::select! {
+        ended = waiting => ended,
+        never = following => match never {},
+    };
+    if let Ended::Done(Over { run, .. }) = &ended {
+        // A run that had ended at the first look was not followed yet.
+        let tail = tail.get_or_insert_with(|| open(&run.log_group, run_id, ctx));
+        tokio::select! {
+            () = tail.drain(DRAIN, show) => {}
+            () = ctx.cancelled() => {}
+        }
+    }
+    ended
+}
+
+/// Glue writes a run's standard output and standard error to one group each, in a stream named by the run. A
+/// stack trace may be in either.
+pub(crate) fn open(log_group: &str, run_id: &str, ctx: &Context) -> Tail {
+    let stream = |label: &str| Stream {
+        group: format!("{log_group}/{label}"),
+        name: run_id.to_owned(),
+        label: label.to_owned(),
+    };
+    Tail::new(ctx.sdk_config(), vec![stream("output"), stream("error")])
+}
+
+fn show(event: Event<'_>) {
+    let at = event.timestamp.map(DateTime::from_millis).and_then(|at| at.fmt(DateTimeFormat::DateTime).ok());
+    tracing::info!(stream = event.label, at, "{}", event.message);
+}

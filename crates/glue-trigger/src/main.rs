@@ -1,0 +1,7 @@
+//! Starts an AWS Glue job, waits for its end and says how it ended.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    job_runtime::main(job_runtime::binary!("24h"), glue_trigger::run)
+}

@@ -1,0 +1,385 @@
+//! The options that every binary has, and how a command line becomes them.
+
+#![allow(clippy::doc_markdown, reason = "the doc comments of options are help texts")]
+
+use crate::Binary;
+use crate::duration;
+use crate::env;
+use crate::exit::Exit;
+use chained_credentials::{Env, RoleSpec, Settings};
+use clap::builder::{BoolishValueParser, Resettable, TypedValueParser};
+use clap::{ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use std::ffi::{OsStr, OsString};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The longest idempotency key, in bytes.
+const KEY_MAX: usize = 255;
+
+/// What a binary's command line is made of: the common options and its own.
+#[derive(Parser)]
+#[group(skip)]
+struct Line<C: Args> {
+    #[command(flatten)]
+    common: Common,
+    #[command(flatten)]
+    own: C,
+}
+
+/// The options that every binary has. Their ids begin with `runtime.`, so that a binary can name its own
+/// fields as it likes.
+#[derive(Args, Clone, Debug)]
+#[group(skip)]
+pub(crate) struct Common {
+    /// Profile of the AWS config file to take credentials from
+    ///
+    /// Goes before static keys in the environment; AWS_PROFILE goes after them.
+    #[arg(id = "runtime.profile", long = "profile", value_name = "NAME", help_heading = "Credentials")]
+    profile: Option<String>,
+
+    /// AWS region; else AWS_REGION, AWS_DEFAULT_REGION, the profile's
+    #[arg(id = "runtime.region", long = "region", value_name = "REGION", help_heading = "Credentials")]
+    region: Option<String>,
+
+    /// Role to assume on top of the first credentials; repeatable, in order
+    ///
+    /// An ARN, or a list: arn=…,external-id=…,session-name=…,duration=1h,source-identity=…,tag.KEY=VALUE,transitive-tag=KEY,policy-arn=…
+    /// [env: ASSUME_ROLE, several separated by white space]
+    #[arg(
+        id = "runtime.assume-role",
+        long = "assume-role",
+        value_name = "ROLE",
+        help_heading = "Credentials"
+    )]
+    assume_role: Vec<RoleSpec>,
+
+    /// Name of every role session that names none of its own
+    ///
+    /// Else the profile's, else made of the binary's name and the idempotency key or the host name.
+    #[arg(
+        id = "runtime.role-session-name", long = "role-session-name", value_name = "NAME",
+        env = env::ROLE_SESSION_NAME, help_heading = "Credentials"
+    )]
+    role_session_name: Option<String>,
+
+    /// The account that the last hop must land in; checked before any other call
+    #[arg(
+        id = "runtime.expect-account", long = "expect-account", value_name = "ID",
+        env = env::EXPECT_ACCOUNT, value_parser = account, help_heading = "Credentials"
+    )]
+    expect_account: Option<String>,
+
+    /// Take credentials from instance metadata where nothing else is configured
+    #[arg(
+        id = "runtime.allow-instance-metadata", long = "allow-instance-metadata",
+        env = env::ALLOW_INSTANCE_METADATA, help_heading = "Credentials"
+    )]
+    allow_instance_metadata: bool,
+
+    /// Address to send every call to; else AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's
+    #[arg(
+        id = "runtime.endpoint-url",
+        long = "endpoint-url",
+        value_name = "URL",
+        help_heading = "Credentials"
+    )]
+    endpoint_url: Option<String>,
+
+    /// PEM file of root certificates, added to those built in
+    #[arg(
+        id = "runtime.ca-bundle", long = "ca-bundle", value_name = "FILE", env = env::CA_BUNDLE,
+        help_heading = "Credentials"
+    )]
+    ca_bundle: Option<PathBuf>,
+
+    /// How long to wait for the end
+    #[arg(
+        id = "runtime.timeout", long = "timeout", value_name = "DURATION", env = env::TIMEOUT,
+        value_parser = duration::parse_positive, help_heading = "Running"
+    )]
+    timeout: Option<Duration>,
+
+    /// First interval between two looks at the remote work; grows to a minute
+    #[arg(
+        id = "runtime.poll-interval", long = "poll-interval", value_name = "DURATION",
+        env = env::POLL_INTERVAL, value_parser = duration::parse_positive, help_heading = "Running"
+    )]
+    poll_interval: Option<Duration>,
+
+    /// Start, print the id, exit 0
+    #[arg(id = "runtime.no-wait", long = "no-wait", env = env::NO_WAIT, help_heading = "Running")]
+    no_wait: bool,
+
+    /// Names this piece of work, so that it is started once
+    ///
+    /// However often the process is killed and run again with the same key, the work is started once and the
+    /// next process takes over the wait. In an Indexed Job the completion index (JOB_COMPLETION_INDEX) is
+    /// appended. 1 to 255 printable ASCII characters without spaces.
+    #[arg(
+        id = "runtime.idempotency-key", long = "idempotency-key", value_name = "KEY",
+        env = env::IDEMPOTENCY_KEY, value_parser = key, help_heading = "Running"
+    )]
+    idempotency_key: Option<String>,
+
+    /// What to do where the key's earlier run has already failed
+    #[arg(
+        id = "runtime.on-prior-failure", long = "on-prior-failure", value_name = "ACTION",
+        env = env::ON_PRIOR_FAILURE, default_value = "report", help_heading = "Running"
+    )]
+    on_prior_failure: OnPriorFailure,
+
+    /// What SIGTERM and SIGINT do to the remote work [default: detach with a key, cancel without]
+    ///
+    /// A second signal ends at once.
+    #[arg(
+        id = "runtime.on-terminate", long = "on-terminate", value_name = "ACTION", env = env::ON_TERMINATE,
+        help_heading = "Running"
+    )]
+    on_terminate: Option<OnTerminate>,
+
+    /// Check configuration, credentials and permissions as far as can be, and start nothing
+    #[arg(id = "runtime.check", long = "check", env = env::CHECK, help_heading = "Running")]
+    check: bool,
+
+    /// Limit of one attempt to connect: name lookup, TCP, proxy and TLS together
+    #[arg(
+        id = "runtime.connect-timeout", long = "connect-timeout", value_name = "DURATION",
+        env = env::CONNECT_TIMEOUT, value_parser = duration::parse_positive, default_value = "5s",
+        help_heading = "Running"
+    )]
+    pub(crate) connect_timeout: Duration,
+
+    /// Limit of the wait for an answer, and for each next part of it
+    #[arg(
+        id = "runtime.read-timeout", long = "read-timeout", value_name = "DURATION",
+        env = env::READ_TIMEOUT, value_parser = duration::parse_positive, default_value = "30s",
+        help_heading = "Running"
+    )]
+    pub(crate) read_timeout: Duration,
+
+    /// Form of the log on stderr; auto is text for a terminal, else one JSON object a line
+    #[arg(
+        id = "runtime.log-format", long = "log-format", value_name = "FORMAT", env = env::LOG_FORMAT,
+        default_value = "auto", help_heading = "Output"
+    )]
+    pub(crate) log_format: LogFormat,
+
+    /// File for the last word, one JSON object [default: /dev/termination-log where it exists]
+    #[arg(
+        id = "runtime.termination-log", long = "termination-log", value_name = "FILE",
+        env = env::TERMINATION_LOG, help_heading = "Output"
+    )]
+    pub(crate) termination_log: Option<PathBuf>,
+}
+
+/// `--output json|text`, for a binary whose result has both forms. Flatten it:
+///
+/// ```
+/// #[derive(clap::Args)]
+/// struct Cli {
+///     #[command(flatten)]
+///     output: job_runtime::OutputArgs,
+/// }
+/// ```
+#[derive(Args, Clone, Copy, Debug)]
+#[group(skip)]
+pub struct OutputArgs {
+    /// Form of the result on stdout
+    #[arg(
+        id = "runtime.output", long = "output", value_name = "FORMAT", env = env::OUTPUT,
+        default_value = "json", help_heading = "Output"
+    )]
+    pub output: Output,
+}
+
+/// Form of the result on stdout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// One JSON object.
+    Json,
+    /// Text for people.
+    Text,
+}
+
+/// Form of the log on stderr.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum LogFormat {
+    /// Text for a terminal, else JSON.
+    Auto,
+    /// Text for people.
+    Text,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to do where the key's earlier run has already failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnPriorFailure {
+    /// Report that failure.
+    Report,
+    /// Start again.
+    Rerun,
+}
+
+/// What SIGTERM and SIGINT do to the remote work.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnTerminate {
+    /// Stop it.
+    Cancel,
+    /// Leave it for the next process.
+    Detach,
+}
+
+/// What the job learns of the common options.
+#[derive(Clone, Debug)]
+pub(crate) struct Running {
+    pub(crate) timeout: Duration,
+    pub(crate) poll_interval: Option<Duration>,
+    pub(crate) no_wait: bool,
+    pub(crate) check: bool,
+    pub(crate) key: Option<String>,
+    pub(crate) on_prior_failure: OnPriorFailure,
+    pub(crate) on_terminate: OnTerminate,
+}
+
+impl Common {
+    /// Takes from the environment what clap cannot: the list of roles and the completion index.
+    fn complete(&mut self, vars: &Env) -> Result<(), String> {
+        if self.assume_role.is_empty()
+            && let Some(roles) = vars.get(env::ASSUME_ROLE)
+        {
+            self.assume_role = roles
+                .split_whitespace()
+                .map(|role| role.parse().map_err(|err| format!("{}: {err}", env::ASSUME_ROLE)))
+                .collect::<Result<_, _>>()?;
+        }
+        if let (Some(base), Some(index)) = (&self.idempotency_key, vars.get(env::COMPLETION_INDEX)) {
+            let indexed = format!("{base}-{index}");
+            self.idempotency_key = Some(
+                key(&indexed)
+                    .map_err(|err| format!("--idempotency-key with {}: {err}", env::COMPLETION_INDEX))?,
+            );
+        }
+        Ok(())
+    }
+
+    /// What the credential chain is resolved from.
+    pub(crate) fn settings(&self, default_session_name: String) -> Settings {
+        Settings {
+            profile: self.profile.clone(),
+            region: self.region.clone(),
+            endpoint_url: self.endpoint_url.clone(),
+            assume_roles: self.assume_role.clone(),
+            role_session_name: self.role_session_name.clone(),
+            default_session_name,
+            expect_account: self.expect_account.clone(),
+            allow_instance_metadata: self.allow_instance_metadata,
+        }
+    }
+
+    /// The PEM file to add to the built-in roots.
+    pub(crate) fn ca_bundle(&self) -> Option<&std::path::Path> {
+        self.ca_bundle.as_deref()
+    }
+
+    /// What the job learns, with its defaults.
+    pub(crate) fn running(&self) -> Running {
+        let by_key = if self.idempotency_key.is_some() { OnTerminate::Detach } else { OnTerminate::Cancel };
+        Running {
+            // Always there: `command` gives the option the binary's default.
+            timeout: self.timeout.unwrap_or(Duration::MAX),
+            poll_interval: self.poll_interval,
+            no_wait: self.no_wait,
+            check: self.check,
+            key: self.idempotency_key.clone(),
+            on_prior_failure: self.on_prior_failure,
+            on_terminate: self.on_terminate.unwrap_or(by_key),
+        }
+    }
+}
+
+/// A command line that was understood.
+pub(crate) struct Parsed<C> {
+    pub(crate) common: Common,
+    pub(crate) own: C,
+}
+
+/// Builds the command of `binary`. Variables named in `blank` are not looked at, nor are those of `vars` that
+/// switch a flag off.
+pub(crate) fn command<C: Args>(binary: &Binary, blank: &[String], vars: &Env) -> Command {
+    let command = Line::<C>::command()
+        .name(binary.name)
+        .version(binary.version)
+        .about(binary.about)
+        .after_help(Exit::help())
+        .mut_arg("runtime.timeout", |timeout| timeout.default_value(binary.default_timeout));
+    with_house_rules(command, blank, vars)
+}
+
+/// Parses `args`, of which the first is the program's name.
+///
+/// # Errors
+/// What clap has to say: a refusal, or the text of `--help` and `--version`.
+pub(crate) fn parse<C: Args>(
+    command: &mut Command,
+    args: &[OsString],
+    vars: &Env,
+) -> Result<Parsed<C>, clap::Error> {
+    let mut matches = command.try_get_matches_from_mut(args)?;
+    let mut line = Line::<C>::from_arg_matches_mut(&mut matches).map_err(|err| err.format(command))?;
+    line.common
+        .complete(vars)
+        .map_err(|text| command.error(clap::error::ErrorKind::ValueValidation, text))?;
+    Ok(Parsed { common: line.common, own: line.own })
+}
+
+/// Where the last word of a refused command line goes: clap stops at the first mistake, so that the option may
+/// stand behind it unseen.
+pub(crate) fn termination_log(args: &[OsString], vars: &Env) -> Option<PathBuf> {
+    let mut args = args.iter().filter_map(|arg| arg.to_str());
+    let option = args.find_map(|arg| arg.strip_prefix("--termination-log"));
+    let given = option.and_then(|rest| rest.strip_prefix('=').or_else(|| args.next()));
+    given.or_else(|| vars.get(env::TERMINATION_LOG)).map(PathBuf::from)
+}
+
+/// The house's rules. Common options may follow a sub-command. An environment twin that is empty is none, `1`
+/// and `0` are booleans too, and help never shows a twin's value. A flag that its twin switches off was not
+/// given: clap would say that it contradicts the options that it cannot be used with.
+fn with_house_rules(command: Command, blank: &[String], vars: &Env) -> Command {
+    command
+        .mut_args(|arg| {
+            let common = arg.get_id().as_str().starts_with("runtime.");
+            let arg = if common { arg.global(true) } else { arg };
+            let Some(name) = arg.get_env() else { return arg };
+            let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
+            let value = name.to_str().and_then(|name| vars.get(name));
+            let none =
+                blank.iter().any(|blank| name == blank.as_str()) || is_flag && value.is_some_and(is_off);
+            let arg = if none { arg.env(Resettable::Reset) } else { arg.hide_env_values(true) };
+            if is_flag { arg.value_parser(BoolishValueParser::new()) } else { arg }
+        })
+        .mut_subcommands(|sub| with_house_rules(sub, blank, vars))
+}
+
+/// Whether a flag's twin says no.
+fn is_off(value: &str) -> bool {
+    let parsed = BoolishValueParser::new().parse_ref(&Command::default(), None, OsStr::new(value));
+    parsed.is_ok_and(|on| !on)
+}
+
+fn account(text: &str) -> Result<String, &'static str> {
+    let digits = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if digits { Ok(text.to_owned()) } else { Err("an account id has 12 digits") }
+}
+
+fn key(text: &str) -> Result<String, &'static str> {
+    let fits = (1..=KEY_MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_graphic());
+    if fits {
+        Ok(text.to_owned())
+    } else {
+        Err("a key has 1 to 255 printable ASCII characters and no spaces")
+    }
+}
+
+#[cfg(test)]
+mod tests;

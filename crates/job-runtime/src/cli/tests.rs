@@ -1,0 +1,190 @@
+//! Command lines and what becomes of them.
+
+use super::*;
+
+const BINARY: Binary = Binary { name: "test-job", version: "1.2.3", about: "Tests", default_timeout: "24h" };
+
+/// A binary's own options, with the names of common ones for fields, and a sub-command.
+#[derive(Args, Debug)]
+struct Own {
+    /// A field that is called like a common one.
+    #[arg(long = "job-timeout", env = "TEST_JOB_TIMEOUT")]
+    timeout: Option<u32>,
+    #[command(flatten)]
+    output: OutputArgs,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+#[derive(clap::Subcommand, Debug)]
+enum Action {
+    Status {
+        #[arg(long)]
+        region_name: Option<String>,
+    },
+}
+
+fn vars(vars: &[(&str, &str)]) -> Env {
+    vars.iter().copied().collect()
+}
+
+fn parsed(args: &[&str], vars: &Env) -> Result<Parsed<Own>, String> {
+    let args: Vec<OsString> = ["test-job"].iter().chain(args).map(OsString::from).collect();
+    let mut command = command::<Own>(&BINARY, &[], &Env::default());
+    parse::<Own>(&mut command, &args, vars).map_err(|err| err.to_string())
+}
+
+#[test]
+fn the_command_is_sound() {
+    command::<Own>(&BINARY, &[], &Env::default()).debug_assert();
+}
+
+#[test]
+fn defaults() {
+    let Parsed { common, own } = parsed(&[], &Env::default()).unwrap();
+    let running = common.running();
+    assert_eq!(running.timeout, Duration::from_hours(24));
+    assert_eq!((running.poll_interval, running.no_wait, running.check), (None, false, false));
+    assert_eq!(running.on_prior_failure, OnPriorFailure::Report);
+    assert_eq!(running.on_terminate, OnTerminate::Cancel);
+    assert_eq!(common.connect_timeout, Duration::from_secs(5));
+    assert_eq!(common.read_timeout, Duration::from_secs(30));
+    assert_eq!(common.log_format, LogFormat::Auto);
+    assert_eq!((own.output.output, own.timeout), (Output::Json, None));
+}
+
+#[test]
+fn a_key_decides_what_a_signal_does_unless_told() {
+    for (args, expected) in [
+        (&["--idempotency-key", "k"][..], OnTerminate::Detach),
+        (&["--idempotency-key", "k", "--on-terminate", "cancel"], OnTerminate::Cancel),
+        (&["--on-terminate", "detach"], OnTerminate::Detach),
+        (&[], OnTerminate::Cancel),
+    ] {
+        assert_eq!(parsed(args, &Env::default()).unwrap().common.running().on_terminate, expected);
+    }
+}
+
+#[test]
+fn the_completion_index_is_part_of_the_key() {
+    let indexed = vars(&[(env::COMPLETION_INDEX, "7")]);
+    let key = |args: &[&str], vars: &Env| parsed(args, vars).map(|parsed| parsed.common.running().key);
+    assert_eq!(key(&["--idempotency-key", "uid"], &indexed).unwrap().as_deref(), Some("uid-7"));
+    assert_eq!(key(&[], &indexed).unwrap(), None);
+    let long = "k".repeat(254);
+    assert!(key(&["--idempotency-key", &long], &Env::default()).is_ok());
+    assert!(key(&["--idempotency-key", &long], &indexed).unwrap_err().contains("JOB_COMPLETION_INDEX"));
+}
+
+#[test]
+fn options_may_follow_a_sub_command() {
+    let Parsed { common, own } =
+        parsed(&["status", "--timeout", "5m", "--output", "text"], &Env::default()).unwrap();
+    assert_eq!(common.running().timeout, Duration::from_mins(5));
+    assert_eq!(own.output.output, Output::Text);
+    assert!(matches!(own.action, Some(Action::Status { region_name: None })));
+}
+
+#[test]
+fn roles_come_from_options_or_the_environment() {
+    let arn = |name: &str| format!("arn:aws:iam::222222222222:role/{name}");
+    let two = vars(&[(env::ASSUME_ROLE, &format!(" {}\n{} ", arn("a"), arn("b")))]);
+    let roles = |args: &[&str], vars| {
+        let settings = parsed(args, vars).unwrap().common.settings(String::new());
+        settings.assume_roles.into_iter().map(|role| role.arn).collect::<Vec<_>>()
+    };
+    assert_eq!(roles(&[], &two), [arn("a"), arn("b")]);
+    assert_eq!(roles(&["--assume-role", &arn("c"), "--assume-role", &arn("d")], &two), [arn("c"), arn("d")]);
+    let err = parsed(&[], &vars(&[(env::ASSUME_ROLE, "nonsense")])).err().unwrap();
+    assert!(err.contains("ASSUME_ROLE"), "{err}");
+}
+
+#[test]
+fn refusals_show_the_form() {
+    for (args, expected) in [
+        (&["--timeout", "90"][..], "90s, 15m, 2h30m"),
+        (&["--timeout", "0s"], "longer than zero"),
+        (&["--expect-account", "12345"], "12 digits"),
+        (&["--idempotency-key", "a b"], "no spaces"),
+        (&["--idempotency-key", ""], "1 to 255"),
+        (&["--idempotency-key", &"k".repeat(256)], "1 to 255"),
+        (&["--on-terminate", "stop"], "[possible values: cancel, detach]"),
+        (&["--assume-role", "x"], "--assume-role"),
+        (&["--no-such-option"], "unexpected argument '--no-such-option'"),
+    ] {
+        let text = parsed(args, &Env::default()).err().unwrap();
+        assert!(text.contains(expected), "{text}");
+    }
+}
+
+#[test]
+fn help_says_everything_and_shows_no_value() {
+    let mut command = command::<Own>(&BINARY, &[], &Env::default());
+    let help = command.render_long_help().to_string();
+    for text in [
+        "Credentials:",
+        "Running:",
+        "Output:",
+        "--assume-role <ROLE>",
+        "[env: JOB_TIMEOUT]",
+        "[env: JOB_NO_WAIT]",
+        "[env: TEST_JOB_TIMEOUT]",
+        "[default: 24h]",
+        "143  interrupted",
+    ] {
+        assert!(help.contains(text), "{text} is not in\n{help}");
+    }
+    assert_eq!(command.render_version(), "test-job 1.2.3\n");
+}
+
+/// Every option of ours names its twin in the help, or says why it has none.
+#[test]
+fn every_option_has_a_twin() {
+    let command = command::<Own>(&BINARY, &[], &Env::default());
+    for arg in command.get_arguments().filter(|arg| arg.get_id().as_str().starts_with("runtime.")) {
+        let help = arg.get_long_help().or(arg.get_help()).map(ToString::to_string).unwrap_or_default();
+        assert!(arg.get_env().is_some() || help.contains("AWS_") || help.contains("[env: "), "{help}");
+    }
+}
+
+/// The process environment cannot be set here; PATH stands for a variable that is there.
+#[test]
+fn a_blank_variable_is_no_value() {
+    let with_path = || Command::new("x").arg(clap::Arg::new("path").long("path").env("PATH"));
+    let value = |command: Command| {
+        let matches = command.try_get_matches_from(["x"]).unwrap();
+        matches.get_one::<String>("path").cloned()
+    };
+    assert!(value(with_house_rules(with_path(), &[], &Env::default())).is_some());
+    assert_eq!(value(with_house_rules(with_path(), &["PATH".to_owned()], &Env::default())), None);
+    let sub = Command::new("y").subcommand(with_path());
+    let sub = with_house_rules(sub, &["PATH".to_owned()], &Env::default());
+    let matches = sub.try_get_matches_from(["y", "x"]).unwrap();
+    assert_eq!(matches.subcommand_matches("x").unwrap().get_one::<String>("path"), None);
+}
+
+#[test]
+fn a_flag_that_is_switched_off_was_not_given() {
+    for (value, looked_at) in [("false", false), ("0", false), ("true", true), ("1", true), ("maybe", true)] {
+        let command = command::<Own>(&BINARY, &[], &vars(&[("JOB_NO_WAIT", value), ("JOB_TIMEOUT", "0")]));
+        let twin = |id| command.get_arguments().find(|arg| arg.get_id() == id).and_then(clap::Arg::get_env);
+        assert_eq!(twin("runtime.no-wait").is_some(), looked_at, "{value}");
+        assert!(twin("runtime.timeout").is_some(), "it is no flag");
+    }
+}
+
+#[test]
+fn a_refused_line_still_says_where_its_last_word_goes() {
+    let elsewhere = vars(&[(env::TERMINATION_LOG, "/tmp/y")]);
+    for (args, expected) in [
+        (&["--termination-log", "/tmp/x", "--nonsense"][..], "/tmp/x"),
+        (&["--nonsense", "--termination-log=/tmp/x"], "/tmp/x"),
+        (&["--timeout", "90", "--termination-log", "/tmp/x"], "/tmp/x"),
+        (&["--nonsense"], "/tmp/y"),
+        (&["--nonsense", "--termination-log"], "/tmp/y"),
+    ] {
+        let args: Vec<OsString> = args.iter().map(OsString::from).collect();
+        assert_eq!(termination_log(&args, &elsewhere), Some(PathBuf::from(expected)), "{args:?}");
+    }
+    assert_eq!(termination_log(&[], &Env::default()), None);
+}

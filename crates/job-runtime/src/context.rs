@@ -1,0 +1,269 @@
+//! What a job is given: the configuration of its clients, what the user asked for, and the state of the run.
+
+use crate::Binary;
+use crate::cli::{OnPriorFailure, OnTerminate, Running};
+use crate::env;
+use crate::exit::Exit;
+use crate::progress::Console;
+use crate::report::LastWord;
+use aws_types::SdkConfig;
+use chained_credentials::{Env, Identity};
+use sha2::{Digest, Sha256};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// The longest session name that STS takes.
+const SESSION_NAME_MAX: usize = 64;
+
+/// The remote work that this run follows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Remote {
+    /// The service's id of it.
+    pub id: String,
+    /// The state it was last seen in.
+    pub state: Option<String>,
+    /// The command or the console's address to look at it.
+    pub console: Option<String>,
+}
+
+/// What a job is given.
+#[derive(Debug)]
+pub struct Context {
+    binary: Binary,
+    sdk: SdkConfig,
+    identity: Identity,
+    chain: String,
+    running: Running,
+    completion_index: Option<String>,
+    started: Instant,
+    pub(crate) interrupted: watch::Sender<Option<Exit>>,
+    pub(crate) console: Arc<Console>,
+    pub(crate) last_word: Arc<LastWord>,
+}
+
+/// The parts of a [`Context`].
+pub(crate) struct Parts {
+    pub(crate) binary: Binary,
+    pub(crate) sdk: SdkConfig,
+    pub(crate) identity: Identity,
+    pub(crate) chain: String,
+    pub(crate) running: Running,
+    pub(crate) completion_index: Option<String>,
+    pub(crate) started: Instant,
+    pub(crate) console: Arc<Console>,
+    pub(crate) last_word: Arc<LastWord>,
+}
+
+impl Context {
+    pub(crate) fn new(parts: Parts) -> Self {
+        let Parts { binary, sdk, identity, chain, running, completion_index, started, console, last_word } =
+            parts;
+        let interrupted = watch::Sender::new(None);
+        Self {
+            binary,
+            sdk,
+            identity,
+            chain,
+            running,
+            completion_index,
+            started,
+            interrupted,
+            console,
+            last_word,
+        }
+    }
+
+    /// The binary that runs.
+    pub fn binary(&self) -> &Binary {
+        &self.binary
+    }
+
+    /// The configuration for service clients: region, endpoints, credentials, HTTP, timeouts, retries of reads.
+    pub fn sdk_config(&self) -> &SdkConfig {
+        &self.sdk
+    }
+
+    /// Who the chain of credentials made us.
+    pub fn identity(&self) -> &Identity {
+        &self.identity
+    }
+
+    /// The chain of credentials in one line: source, roles, region.
+    pub fn chain(&self) -> &str {
+        &self.chain
+    }
+
+    /// The name of this piece of work, if it has one. In an Indexed Job it ends with the completion index.
+    pub fn key(&self) -> Option<&str> {
+        self.running.key.as_deref()
+    }
+
+    /// The first eight hexadecimal digits of the key's SHA-256, for names that have little room.
+    pub fn key_hash(&self) -> Option<String> {
+        self.key().map(short_hash)
+    }
+
+    /// What to do where the key's earlier run has already failed.
+    pub fn on_prior_failure(&self) -> OnPriorFailure {
+        self.running.on_prior_failure
+    }
+
+    /// What a signal does to the remote work.
+    pub fn on_terminate(&self) -> OnTerminate {
+        self.running.on_terminate
+    }
+
+    /// Whether to start only.
+    pub fn no_wait(&self) -> bool {
+        self.running.no_wait
+    }
+
+    /// Whether to check only, and start nothing.
+    pub fn check(&self) -> bool {
+        self.running.check
+    }
+
+    /// `JOB_COMPLETION_INDEX` of a pod of an Indexed Job.
+    pub fn completion_index(&self) -> Option<&str> {
+        self.completion_index.as_deref()
+    }
+
+    /// The interval that the user wants between the first two looks, where they said so.
+    pub fn poll_interval(&self) -> Option<Duration> {
+        self.running.poll_interval
+    }
+
+    /// When the wait ends. The clock runs since the start of the process.
+    pub fn deadline(&self) -> Instant {
+        deadline(self.started, self.running.timeout)
+    }
+
+    /// How long the process runs already.
+    pub fn elapsed(&self) -> Duration {
+        self.started.elapsed()
+    }
+
+    /// Ends when the run is told to end. From then on the job has four seconds to do so by itself.
+    pub async fn cancelled(&self) {
+        // The sender is a field of `self`, so it cannot be gone.
+        let _ = self.interrupted.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Whether the run is told to end.
+    pub fn is_cancelled(&self) -> bool {
+        self.interruption().is_some()
+    }
+
+    /// The signal that told the run to end, as its exit.
+    pub fn interruption(&self) -> Option<Exit> {
+        *self.interrupted.borrow()
+    }
+
+    /// Tells the job to end.
+    pub(crate) fn interrupt(&self, exit: Exit) {
+        self.interrupted.send_replace(Some(exit));
+    }
+
+    /// Keeps the remote work for the termination message and the final error, and logs where to look at it.
+    /// Call it as soon as the id is known, before any wait.
+    pub fn remember(&self, remote: Remote) {
+        let Remote { id, state, console } = &remote;
+        tracing::info!(id, state, console, "remote work");
+        self.last_word.remember(remote);
+    }
+
+    /// The remote work, once remembered.
+    pub fn remote(&self) -> Option<Remote> {
+        self.last_word.remote()
+    }
+}
+
+/// When a wait ends that may take `timeout` since `started`.
+pub(crate) fn deadline(started: Instant, timeout: Duration) -> Instant {
+    // A century is as good as never, and can be added without overflow.
+    const NEVER: Duration = Duration::from_hours(100 * 365 * 24);
+    started + timeout.min(NEVER)
+}
+
+/// The session name for hops that have none: the same for every restart of one piece of work.
+pub(crate) fn default_session_name(binary: &str, key: Option<&str>, vars: &Env) -> String {
+    let suffix = match key {
+        Some(key) => short_hash(key),
+        None => vars.get(env::HOSTNAME).map(str::to_owned).or_else(host_name).unwrap_or_default(),
+    };
+    let name = format!("{binary}-{suffix}");
+    let name: String = name.trim_end_matches('-').chars().map(session_character).collect();
+    name.chars().take(SESSION_NAME_MAX).collect()
+}
+
+/// Shells often do not export `HOSTNAME`, but Linux tells the name to everyone.
+fn host_name() -> Option<String> {
+    let name = std::fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
+    Some(name.trim().to_owned())
+}
+
+fn short_hash(key: &str) -> String {
+    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(key.as_bytes()));
+    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+}
+
+/// STS takes `[\w+=,.@-]` only.
+fn session_character(c: char) -> char {
+    if c.is_ascii_alphanumeric() || "_+=,.@-".contains(c) { c } else { '-' }
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    #[test]
+    fn session_names() {
+        let host: Env = [("HOSTNAME", "pod-7x.local")].into_iter().collect();
+        let odd: Env = [("HOSTNAME", "höst name")].into_iter().collect();
+        let long: Env = [("HOSTNAME", "x".repeat(100))].into_iter().collect();
+        for (key, vars, expected) in [
+            (None, &host, "glue-trigger-pod-7x.local".to_owned()),
+            (None, &odd, "glue-trigger-h-st-name".to_owned()),
+            (None, &long, format!("glue-trigger-{}", "x".repeat(51))),
+            // echo -n k | sha256sum
+            (Some("k"), &host, "glue-trigger-8254c329".to_owned()),
+        ] {
+            assert_eq!(default_session_name("glue-trigger", key, vars), expected);
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cancelled_context_stays_cancelled() {
+        let ctx = context(Duration::from_secs(10), None);
+        assert!(!ctx.is_cancelled());
+        ctx.interrupt(Exit::Terminated);
+        ctx.cancelled().await;
+        ctx.cancelled().await;
+        assert_eq!(ctx.interruption(), Some(Exit::Terminated));
+    }
+
+    /// A context for unit tests.
+    pub(crate) fn context(timeout: Duration, key: Option<&str>) -> Context {
+        Context::new(Parts {
+            binary: Binary { name: "test-job", version: "0", about: "", default_timeout: "1h" },
+            sdk: SdkConfig::builder().build(),
+            identity: Identity { arn: None, account: None, expires: None },
+            chain: String::new(),
+            running: Running {
+                timeout,
+                poll_interval: None,
+                no_wait: false,
+                check: false,
+                key: key.map(str::to_owned),
+                on_prior_failure: OnPriorFailure::Report,
+                on_terminate: OnTerminate::Cancel,
+            },
+            completion_index: None,
+            started: Instant::now(),
+            console: Arc::new(Console::silent()),
+            last_word: Arc::new(LastWord::new("test-job", None)),
+        })
+    }
+}

@@ -1,0 +1,308 @@
+//! The one `main` of every binary.
+
+use crate::cli::{self, Common, Parsed};
+use crate::context::{self, Context, Parts};
+use crate::env::{self, Snapshot};
+use crate::error::{self, Failure};
+use crate::exit::Exit;
+use crate::http::Network;
+use crate::progress::Console;
+use crate::report::{self, End, LastWord, Report};
+use crate::signal::{self, Signals};
+use crate::telemetry::{self, Log};
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use chained_credentials::{Chain, ChainSpec, Env, Transport};
+use clap::Args;
+use std::ffi::OsString;
+use std::pin::pin;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until};
+
+/// How long a job may take to end by itself after a signal. Kubernetes kills 30 s after the signal, Docker
+/// 10 s, and users were promised an end within 5 s.
+const GRACE: Duration = Duration::from_secs(4);
+
+/// Attempts of a read, the first included. The SDK waits up to 1 s and up to 2 s between them.
+const READ_ATTEMPTS: u32 = 3;
+
+/// Who a binary is. Made by [`binary!`](crate::binary).
+#[derive(Clone, Copy, Debug)]
+pub struct Binary {
+    /// Its name, which is that of its crate.
+    pub name: &'static str,
+    /// Its version.
+    pub version: &'static str,
+    /// What it does, in a line.
+    pub about: &'static str,
+    /// What `--timeout` is where nobody says, as a user would write it.
+    pub default_timeout: &'static str,
+}
+
+/// The [`Binary`] of the crate that calls it, with its default `--timeout`.
+///
+/// ```
+/// let binary = job_runtime::binary!("24h");
+/// assert_eq!(binary.default_timeout, "24h");
+/// ```
+#[macro_export]
+macro_rules! binary {
+    ($default_timeout:literal) => {
+        $crate::Binary {
+            name: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            about: env!("CARGO_PKG_DESCRIPTION"),
+            default_timeout: $default_timeout,
+        }
+    };
+}
+
+/// Runs a job from the command line to the exit code: the whole `main` of a binary.
+///
+/// `C` is the binary's own options, beside the common ones. `run` gets them and the [`Context`] once the chain of
+/// credentials has been walked; what it returns is what the run ends with.
+pub fn main<C: Args, E: Failure>(
+    binary: Binary,
+    run: impl AsyncFnOnce(C, &Context) -> Result<Report, E>,
+) -> ExitCode {
+    let started = Instant::now();
+    let Snapshot { vars, blank } = env::snapshot();
+    let args: Vec<OsString> = std::env::args_os().collect();
+    let mut command = cli::command::<C>(&binary, &blank, &vars);
+    let Parsed { common, own } = match cli::parse::<C>(&mut command, &args, &vars) {
+        Ok(parsed) => parsed,
+        Err(answer) => return answer_usage(&binary, &answer, &args, &vars),
+    };
+    let console = Arc::new(Console::stderr());
+    let log = Arc::new(Log::new(Arc::clone(&console), common.log_format, binary.name));
+    let last_word = Arc::new(LastWord::new(binary.name, common.termination_log.clone()));
+    telemetry::install(&log, vars.get(env::RUST_LOG));
+    report_panics(&log, &last_word);
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(err) => {
+            let end = End::error(Exit::Internal, format!("could not start the async runtime: {err}"));
+            return report::finish(end, &log, &last_word);
+        }
+    };
+    let setup = Setup { binary, common, vars, started, console, last_word: Arc::clone(&last_word) };
+    let end = runtime.block_on(drive(setup, own, run));
+    // A name lookup may still be running; nobody waits for it.
+    runtime.shutdown_background();
+    report::finish(end, &log, &last_word)
+}
+
+/// What a run begins with.
+struct Setup {
+    binary: Binary,
+    common: Common,
+    vars: Env,
+    started: Instant,
+    console: Arc<Console>,
+    last_word: Arc<LastWord>,
+}
+
+async fn drive<C, E: Failure>(
+    setup: Setup,
+    own: C,
+    run: impl AsyncFnOnce(C, &Context) -> Result<Report, E>,
+) -> End {
+    let mut signals = match Signals::install() {
+        Ok(signals) => signals,
+        Err(err) => return End::error(Exit::Internal, format!("could not listen for signals: {err}")),
+    };
+    let ctx = tokio::select! {
+        biased;
+        exit = signals.next() => return End::interrupted(exit),
+        ctx = begin(setup) => match ctx {
+            Ok(ctx) => ctx,
+            Err(end) => return end,
+        },
+    };
+    race(run(own, &ctx), async || signals.next().await, &ctx).await
+}
+
+/// Resolves and walks the chain. Whatever is wrong with the configuration is found before the first request.
+async fn begin(setup: Setup) -> Result<Context, End> {
+    let Setup { binary, common, vars, started, console, last_word } = setup;
+    let running = common.running();
+    let session_name = context::default_session_name(binary.name, running.key.as_deref(), &vars);
+    let spec = ChainSpec::resolve(&common.settings(session_name), &vars)
+        .await
+        .map_err(|err| End::error(Exit::Config, report::with_sources(&err)))?;
+    let network = Network::new(common.ca_bundle(), &vars)
+        .map_err(|err| End::error(Exit::Config, report::with_sources(&err)))?;
+    let described = spec.describe().to_owned();
+    tracing::info!(chain = described, "credentials");
+    for note in spec.notes() {
+        tracing::info!("{note}");
+    }
+    let transport = Transport {
+        http: network.client(),
+        direct: network.direct(common.connect_timeout, common.read_timeout),
+        timeouts: timeouts(&common),
+        retry: RetryConfig::standard().with_max_attempts(READ_ATTEMPTS),
+    };
+    let chain = Chain::new(spec, transport);
+    let deadline = context::deadline(started, running.timeout);
+    let identity = tokio::select! {
+        identity = chain.walk() => identity.map_err(|err| {
+            let request_id = err.request_id().map(str::to_owned);
+            End { request_id, ..End::error(error::exit_of(&err), report::with_sources(&err)) }
+        })?,
+        () = sleep_until(deadline) => {
+            return Err(End::error(Exit::Unavailable, "the credentials took longer than --timeout"));
+        }
+    };
+    // Our HTTP client has a limit for each part of an answer, which the user can set; the SDK's is 5 s.
+    let unwatched = StalledStreamProtectionConfig::disabled();
+    Ok(Context::new(Parts {
+        binary,
+        sdk: chain.sdk_config().into_builder().stalled_stream_protection(unwatched).build(),
+        identity,
+        chain: described,
+        running,
+        completion_index: vars.get(env::COMPLETION_INDEX).map(str::to_owned),
+        started,
+        console,
+        last_word,
+    }))
+}
+
+/// Every timeout is said, none is left to a default. There is none for a whole call: a session that is
+/// renewed on the way must not look like a call without an answer.
+fn timeouts(common: &Common) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(common.connect_timeout)
+        .read_timeout(common.read_timeout)
+        .disable_operation_timeout()
+        .disable_operation_attempt_timeout()
+        .build()
+}
+
+/// Runs the job until it ends or is told to: after the first signal it has [`GRACE`] to end by itself, a second
+/// one ends it at once.
+async fn race<E: Failure>(
+    job: impl Future<Output = Result<Report, E>>,
+    mut signal: impl AsyncFnMut() -> Exit,
+    ctx: &Context,
+) -> End {
+    let mut job = pin!(job);
+    let told = tokio::select! {
+        biased;
+        ended = &mut job => return ended.map_or_else(|err| End::failure(&err), End::from),
+        told = signal() => told,
+    };
+    tracing::warn!(signal = signal::name(told), on_terminate = ?ctx.on_terminate(), "told to end");
+    ctx.interrupt(told);
+    tokio::select! {
+        biased;
+        ended = &mut job => match ended {
+            Ok(report) => report.into(),
+            Err(err) => End { exit: told, ..End::failure(&err) },
+        },
+        _ = signal() => End::interrupted(told),
+        () = sleep(GRACE) => End::interrupted(told),
+    }
+}
+
+/// `--help` and `--version` go to stdout and are no failure; a refused command line is told on stderr.
+fn answer_usage(binary: &Binary, answer: &clap::Error, args: &[OsString], vars: &Env) -> ExitCode {
+    // Nobody is left to be told that stderr is closed.
+    let _ = answer.print();
+    if !answer.use_stderr() {
+        return ExitCode::from(Exit::Ok.code());
+    }
+    // The sentence and its list; usage and advice follow after an empty line.
+    let text = answer.to_string();
+    let said: Vec<&str> = text.lines().map(str::trim).take_while(|line| !line.is_empty()).collect();
+    let said = said.join(" ");
+    let end = End::error(Exit::Usage, said.strip_prefix("error: ").unwrap_or(&said));
+    LastWord::new(binary.name, cli::termination_log(args, vars)).write(&end);
+    ExitCode::from(Exit::Usage.code())
+}
+
+/// A panic ends the process from the hook, with or without unwinding: the last word is written either way.
+#[allow(clippy::exit, reason = "with panic=abort nothing runs after the hook")]
+fn report_panics(log: &Arc<Log>, last_word: &Arc<LastWord>) {
+    let (log, last_word) = (Arc::clone(log), Arc::clone(last_word));
+    std::panic::set_hook(Box::new(move |panic| {
+        let payload = panic.payload_as_str().unwrap_or("no text").replace('\n', " ");
+        let place = panic.location().map(|place| format!(" at {place}")).unwrap_or_default();
+        let end = End::error(Exit::Internal, format!("a defect of this program{place}: {payload}"));
+        report::finish(end, &log, &last_word);
+        std::process::exit(Exit::Internal.code().into());
+    }));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::tests::context;
+    use std::future::pending;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("stopped on request")]
+    struct Stopped;
+
+    impl Failure for Stopped {
+        fn exit(&self) -> Exit {
+            Exit::Stopped
+        }
+    }
+
+    /// Signals after so many seconds each, then none.
+    fn after(seconds: &[u64]) -> impl AsyncFnMut() -> Exit {
+        let mut times = seconds.iter().copied();
+        async move || match times.next() {
+            Some(seconds) => {
+                sleep(Duration::from_secs(seconds)).await;
+                Exit::Terminated
+            }
+            None => pending().await,
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_ends_by_itself_ends_the_run() {
+        let ctx = context(Duration::from_mins(1), None);
+        let end = race(async { Ok::<_, Stopped>(Report::ok("{}")) }, after(&[]), &ctx).await;
+        assert_eq!((end.exit, end.result.as_str()), (Exit::Ok, "{}"));
+        let end = race(async { Err(Stopped) }, after(&[]), &ctx).await;
+        assert_eq!((end.exit, end.error.as_deref()), (Exit::Stopped, Some("stopped on request")));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn after_a_signal_the_job_may_end_by_itself() {
+        let ctx = context(Duration::from_mins(1), None);
+        let job = async {
+            ctx.cancelled().await;
+            sleep(Duration::from_secs(3)).await;
+            Err::<Report, _>(Stopped)
+        };
+        let end = race(job, after(&[1]), &ctx).await;
+        assert_eq!((end.exit, end.error.as_deref()), (Exit::Terminated, Some("stopped on request")));
+
+        let ctx = context(Duration::from_mins(1), None);
+        let job = async {
+            ctx.cancelled().await;
+            Ok::<_, Stopped>(Report::ok("done"))
+        };
+        let end = race(job, after(&[1]), &ctx).await;
+        assert_eq!((end.exit, end.result.as_str()), (Exit::Ok, "done"));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_does_not_listen_is_dropped() {
+        for (signals, seconds) in [(&[10][..], 14), (&[10, 1][..], 11)] {
+            let ctx = context(Duration::from_mins(1), None);
+            let begun = Instant::now();
+            let end = race(pending::<Result<Report, Stopped>>(), after(signals), &ctx).await;
+            assert_eq!((end.exit, end.error.as_deref()), (Exit::Terminated, Some("ended by SIGTERM")));
+            assert_eq!(begun.elapsed().as_secs(), seconds);
+        }
+    }
+}

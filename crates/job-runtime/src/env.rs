@@ -1,0 +1,81 @@
+//! The environment: every name that the runtime reads, and the one reader of it.
+
+use chained_credentials::Env;
+
+/// Roles to assume in order, separated by white space (twin of `--assume-role`).
+pub const ASSUME_ROLE: &str = "ASSUME_ROLE";
+/// Name of every role session (twin of `--role-session-name`).
+pub const ROLE_SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
+/// The account that the last hop must land in (twin of `--expect-account`).
+pub const EXPECT_ACCOUNT: &str = "EXPECT_ACCOUNT";
+/// Whether instance metadata may be asked (twin of `--allow-instance-metadata`).
+pub const ALLOW_INSTANCE_METADATA: &str = "ALLOW_INSTANCE_METADATA";
+/// PEM file of further root certificates (twin of `--ca-bundle`).
+pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+/// PEM file of the system's root certificates, where it is not in its usual place.
+pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+
+/// How long to wait for the end (twin of `--timeout`).
+pub const TIMEOUT: &str = "JOB_TIMEOUT";
+/// First interval between two looks (twin of `--poll-interval`).
+pub const POLL_INTERVAL: &str = "JOB_POLL_INTERVAL";
+/// Start and do not wait (twin of `--no-wait`).
+pub const NO_WAIT: &str = "JOB_NO_WAIT";
+/// Names this piece of work (twin of `--idempotency-key`).
+pub const IDEMPOTENCY_KEY: &str = "IDEMPOTENCY_KEY";
+/// Set by Kubernetes in the pods of an Indexed Job; appended to the key.
+pub const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
+/// What to do where the key's earlier run failed (twin of `--on-prior-failure`).
+pub const ON_PRIOR_FAILURE: &str = "JOB_ON_PRIOR_FAILURE";
+/// What a signal does to the remote work (twin of `--on-terminate`).
+pub const ON_TERMINATE: &str = "JOB_ON_TERMINATE";
+/// Check and start nothing (twin of `--check`).
+pub const CHECK: &str = "JOB_CHECK";
+/// Limit of one connection attempt (twin of `--connect-timeout`).
+pub const CONNECT_TIMEOUT: &str = "JOB_CONNECT_TIMEOUT";
+/// Limit of one answer (twin of `--read-timeout`).
+pub const READ_TIMEOUT: &str = "JOB_READ_TIMEOUT";
+
+/// Form of the log (twin of `--log-format`).
+pub const LOG_FORMAT: &str = "JOB_LOG_FORMAT";
+/// Levels of the log, by target.
+pub const RUST_LOG: &str = "RUST_LOG";
+/// Where the last word goes (twin of `--termination-log`).
+pub const TERMINATION_LOG: &str = "JOB_TERMINATION_LOG";
+/// Form of the result (twin of `--output`).
+pub const OUTPUT: &str = "JOB_OUTPUT";
+/// Name of the host or pod; part of the default session name.
+pub const HOSTNAME: &str = "HOSTNAME";
+
+/// Proxy for `http:` addresses. The lower-case name wins, as it does for the AWS CLI and curl.
+pub const HTTP_PROXY: [&str; 2] = ["http_proxy", "HTTP_PROXY"];
+/// Proxy for `https:` addresses.
+pub const HTTPS_PROXY: [&str; 2] = ["https_proxy", "HTTPS_PROXY"];
+/// Proxy for addresses of either kind that have none of their own.
+pub const ALL_PROXY: [&str; 2] = ["all_proxy", "ALL_PROXY"];
+/// Hosts, domains and networks that are reached without a proxy.
+pub const NO_PROXY: [&str; 2] = ["no_proxy", "NO_PROXY"];
+
+/// What the process was started with.
+pub(crate) struct Snapshot {
+    /// The variables; empty ones count as unset.
+    pub(crate) vars: Env,
+    /// Names of the variables that are set and empty: the command line must not take them as values.
+    pub(crate) blank: Vec<String>,
+}
+
+/// Reads the process environment, once. What is not UTF-8 is taken with replacement characters, so that an
+/// option set to it is refused instead of overlooked.
+#[allow(clippy::disallowed_methods, reason = "the one reader of the process environment")]
+pub(crate) fn snapshot() -> Snapshot {
+    let vars: Vec<(String, String)> = std::env::vars_os()
+        .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .collect();
+    let blank = vars.iter().filter(|(_, value)| value.is_empty()).map(|(name, _)| name.clone()).collect();
+    Snapshot { vars: vars.into_iter().collect(), blank }
+}
+
+/// The first of `names` that is set.
+pub(crate) fn first<'e>(vars: &'e Env, names: &[&'static str]) -> Option<(&'static str, &'e str)> {
+    names.iter().find_map(|name| vars.get(name).map(|value| (*name, value)))
+}

@@ -1,0 +1,169 @@
+//! Whom to trust.
+
+use super::HttpConfigError;
+use crate::env;
+use chained_credentials::Env;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::{self, PemObject};
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+/// Where distributions keep the roots of the system in one file: Debian and Alpine, Red Hat and Amazon
+/// Linux, others.
+const SYSTEM_BUNDLES: [&str; 3] =
+    ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// The TLS configuration of all connections, made when the first one needs it.
+#[derive(Debug)]
+pub(super) struct Tls {
+    /// The roots built in, and those of the user's bundle.
+    roots: Arc<RootCertStore>,
+    /// Files that may hold the system's roots, in order.
+    system: Vec<PathBuf>,
+    config: OnceLock<Arc<ClientConfig>>,
+}
+
+impl Tls {
+    /// Reads the user's bundle, so that a mistake there is found before any request.
+    ///
+    /// # Errors
+    /// The bundle cannot be read, or holds no certificate.
+    pub(super) fn new(bundle: Option<&Path>, vars: &Env) -> Result<Self, HttpConfigError> {
+        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
+        if let Some(path) = bundle {
+            add_bundle(&mut roots, path)
+                .map_err(|problem| HttpConfigError::Bundle { path: path.to_owned(), problem })?;
+        }
+        let system = match vars.get(env::SSL_CERT_FILE) {
+            Some(file) => vec![PathBuf::from(file)],
+            None => SYSTEM_BUNDLES.iter().map(PathBuf::from).collect(),
+        };
+        Ok(Self { roots: Arc::new(roots), system, config: OnceLock::new() })
+    }
+
+    /// The configuration.
+    ///
+    /// # Errors
+    /// rustls' defaults do not fit each other, which a test would have shown.
+    pub(super) fn config(&self) -> Result<Arc<ClientConfig>, rustls::Error> {
+        if let Some(config) = self.config.get() {
+            return Ok(Arc::clone(config));
+        }
+        let provider = Arc::new(ring::default_provider());
+        let verifier = Verifier {
+            configured: verifier(Arc::clone(&self.roots), &provider)?,
+            system: OnceLock::new(),
+            files: self.system.clone(),
+            provider: Arc::clone(&provider),
+        };
+        let config = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::new(verifier))
+            .with_no_client_auth();
+        Ok(Arc::clone(self.config.get_or_init(|| Arc::new(config))))
+    }
+}
+
+fn verifier(
+    roots: Arc<RootCertStore>,
+    provider: &Arc<CryptoProvider>,
+) -> Result<Arc<WebPkiServerVerifier>, rustls::Error> {
+    WebPkiServerVerifier::builder_with_provider(roots, Arc::clone(provider))
+        .build()
+        .map_err(|err| rustls::Error::General(err.to_string()))
+}
+
+/// Adds the certificates of a PEM file; at least one, or what is wrong with it.
+fn add_bundle(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let problem = |err| match err {
+        pem::Error::Io(err) => err.to_string(),
+        err => format!("it is not PEM: {err}"),
+    };
+    let (mut held, mut usable) = (false, false);
+    for certificate in CertificateDer::pem_file_iter(path).map_err(problem)? {
+        held = true;
+        // A company's bundle can hold an odd certificate among the good ones.
+        usable |= roots.add(certificate.map_err(problem)?).is_ok();
+    }
+    match (held, usable) {
+        (false, _) => Err("it holds no certificate".to_owned()),
+        (true, false) => Err("it holds no certificate that can be understood".to_owned()),
+        (true, true) => Ok(()),
+    }
+}
+
+/// Asks the configured roots; where they do not know the issuer, the system's.
+///
+/// Everything else – names, dates, signatures – is webpki's own check in either case.
+#[derive(Debug)]
+struct Verifier {
+    configured: Arc<WebPkiServerVerifier>,
+    system: OnceLock<Option<Arc<WebPkiServerVerifier>>>,
+    files: Vec<PathBuf>,
+    provider: Arc<CryptoProvider>,
+}
+
+impl Verifier {
+    /// The system's roots, read once; `None` where the system has none.
+    fn system(&self) -> Option<&WebPkiServerVerifier> {
+        let read = || {
+            // A directory opens like a file.
+            let mut files = self.files.iter().filter(|file| !file.is_dir());
+            let pem = files.find_map(|file| CertificateDer::pem_file_iter(file).ok())?;
+            let mut roots = RootCertStore::empty();
+            roots.add_parsable_certificates(pem.filter_map(Result::ok));
+            // An empty store cannot be built into a verifier.
+            verifier(Arc::new(roots), &self.provider).ok()
+        };
+        self.system.get_or_init(read).as_deref()
+    }
+}
+
+impl ServerCertVerifier for Verifier {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let verdict =
+            self.configured.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now);
+        let unknown =
+            matches!(verdict, Err(rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer)));
+        match if unknown { self.system() } else { None } {
+            Some(system) => {
+                system.verify_server_cert(end_entity, intermediates, server_name, ocsp_response, now)
+            }
+            None => verdict,
+        }
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.configured.verify_tls12_signature(message, cert, dss)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        cert: &CertificateDer<'_>,
+        dss: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        self.configured.verify_tls13_signature(message, cert, dss)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.configured.supported_verify_schemes()
+    }
+}

@@ -1,0 +1,68 @@
+//! How a run starts, waits, is cancelled, reports and ends; the same in every binary.
+//!
+//! A binary says what it does:
+//!
+//! ```no_run
+//! use job_runtime::{CallError, Context, Ended, Exit, Judged, Remote, Report};
+//! use std::process::ExitCode;
+//! use std::time::Duration;
+//!
+//! /// Its own options. `--timeout`, `--profile` and their like come from here.
+//! #[derive(clap::Args)]
+//! struct Cli {
+//!     /// What to run
+//!     #[arg(long, env = "EXAMPLE_NAME")]
+//!     name: String,
+//! }
+//!
+//! async fn run(cli: Cli, ctx: &Context) -> Result<Report, CallError> {
+//!     // A service's client is made from `ctx.sdk_config()`, the work begun under `ctx.start(..)`.
+//!     ctx.remember(Remote { id: format!("{}-1", cli.name), ..Remote::default() });
+//!     if ctx.no_wait() {
+//!         return Ok(Report::ok("{}"));
+//!     }
+//!     let look = async || Ok(Judged::Done("SUCCEEDED"));
+//!     match ctx.poll(Duration::from_secs(5), look).await {
+//!         Ended::Done(state) => Ok(Report::ok(format!(r#"{{"state":"{state}"}}"#))),
+//!         Ended::Deadline(_) => Ok(Report::failed(Exit::Timeout, "", "it still runs")),
+//!         Ended::Cancelled(exit) => Ok(Report::failed(exit, "", "left running")),
+//!         Ended::Lost(err) => Err(err),
+//!     }
+//! }
+//!
+//! fn main() -> ExitCode {
+//!     job_runtime::main(job_runtime::binary!("1h"), run)
+//! }
+//! ```
+//!
+//! [`main`] does the rest, in this order: the environment is read, the command line parsed, logging set up, the
+//! handlers of SIGTERM and SIGINT put in place, the chain of credentials resolved and walked, the job run, its
+//! result written to stdout and its last word to the termination log. No binary touches signals, stdout, the
+//! process environment, the set-up of logs or a number of [`Exit`].
+//!
+//! - A call that begins work goes through [`Context::start`], which never sends it twice blindly.
+//! - A wait goes through [`Context::poll`], which knows pace, deadline, cancel and patience.
+//! - Any other call is retried by the SDK; its failure becomes a [`CallError`], which knows what it means.
+
+mod cli;
+mod context;
+pub mod duration;
+mod entry;
+pub mod env;
+mod error;
+mod exit;
+mod http;
+mod poll;
+mod progress;
+mod report;
+mod signal;
+mod start;
+mod telemetry;
+
+pub use cli::{LogFormat, OnPriorFailure, OnTerminate, Output, OutputArgs};
+pub use context::{Context, Remote};
+pub use entry::{Binary, main};
+pub use error::{CallError, Effect, Failure};
+pub use exit::Exit;
+pub use poll::{Ended, Judged};
+pub use report::Report;

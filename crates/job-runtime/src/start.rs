@@ -1,0 +1,122 @@
+//! Calls that begin work: never sent twice blindly.
+
+use crate::context::Context;
+use crate::error::{CallError, Effect};
+use crate::exit::Exit;
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use std::error::Error;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How often a call is sent at most.
+const ATTEMPTS: u32 = 5;
+/// How long after the first attempt another may begin.
+const PATIENCE: Duration = Duration::from_secs(30);
+/// The pause before the second attempt; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+impl Context {
+    /// Sends a call that begins work, written as in a policy: `glue:StartJobRun`.
+    ///
+    /// It is sent again only where the failure proves that nothing was started: no connection, or a throttle.
+    /// The SDK must not retry it on top, because it cannot tell these from a lost answer. Each service has its
+    /// own type for that, so that it has to be said in the closure:
+    ///
+    /// ```text
+    /// ctx.start("glue:StartJobRun", async || {
+    ///     let once = aws_sdk_glue::Config::builder().retry_config(RetryConfig::disabled());
+    ///     client.start_job_run().job_name("nightly").customize().config_override(once).send().await
+    /// })
+    /// .await?
+    /// ```
+    ///
+    /// A signal does not break the call in flight, since its answer holds the id of what was started; it ends
+    /// the pause between two attempts.
+    ///
+    /// # Errors
+    /// The failure of the last attempt; [`CallError::effect`] says whether work may have begun.
+    pub async fn start<T, E>(
+        &self,
+        operation: &'static str,
+        send: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<T, CallError>
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let patience = (Instant::now() + PATIENCE).min(self.deadline());
+        let mut pause = FIRST_PAUSE;
+        let mut attempt = 1;
+        loop {
+            let err = match send().await {
+                Ok(answer) => return Ok(answer),
+                Err(err) => CallError::new(operation, &err),
+            };
+            // Half to whole of the pause at random, so that a fleet does not come back in step.
+            let wait = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
+            let proven = err.effect() == Effect::NotStarted && err.exit() == Exit::Unavailable;
+            if !proven || attempt == ATTEMPTS || Instant::now() + wait >= patience {
+                return Err(err);
+            }
+            tracing::warn!(error = %err, attempt, "nothing was started; trying again");
+            tokio::select! {
+                biased;
+                () = self.cancelled() => return Err(err),
+                () = sleep(wait) => {}
+            }
+            pause *= 2;
+            attempt += 1;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::context::tests::context;
+    use crate::error::tests::{Answer, answered, refused_connection, reset_connection};
+    use std::cell::Cell;
+
+    /// How often a call is sent that fails `failures` times before it succeeds.
+    async fn sent(
+        failures: u32,
+        fail: impl Fn() -> SdkError<Answer, HttpResponse>,
+        ctx: &Context,
+    ) -> (u32, bool) {
+        let calls = Cell::new(0);
+        let answer = ctx
+            .start("glue:StartJobRun", async || {
+                calls.set(calls.get() + 1);
+                if calls.get() > failures { Ok(()) } else { Err(fail()) }
+            })
+            .await;
+        (calls.get(), answer.is_ok())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn sent_again_only_where_nothing_was_started() {
+        let ctx = context(Duration::from_hours(1), None);
+        assert_eq!(sent(2, refused_connection, &ctx).await, (3, true));
+        assert_eq!(sent(9, refused_connection, &ctx).await, (5, false));
+        assert_eq!(sent(1, || answered(400, "ThrottlingException"), &ctx).await, (2, true));
+        assert_eq!(sent(1, reset_connection, &ctx).await, (1, false));
+        assert_eq!(sent(1, || answered(500, "InternalServiceException"), &ctx).await, (1, false));
+        assert_eq!(sent(1, || answered(400, "AccessDeniedException"), &ctx).await, (1, false));
+        assert_eq!(sent(1, || answered(400, "ConcurrentRunsExceededException"), &ctx).await, (1, false));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_signal_ends_the_pause_and_not_the_call() {
+        let ctx = context(Duration::from_hours(1), None);
+        ctx.interrupt(Exit::Terminated);
+        assert_eq!(sent(9, refused_connection, &ctx).await, (1, false));
+        assert_eq!(sent(0, refused_connection, &ctx).await, (1, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_deadline_bounds_it() {
+        let ctx = context(Duration::from_millis(400), None);
+        assert_eq!(sent(9, refused_connection, &ctx).await, (1, false));
+    }
+}

@@ -1,0 +1,102 @@
+//! TLS, roots and proxies, for STS and the service alike.
+
+use testkit::Site;
+
+use super::{BINARY, NIGHTLY, calls, nightly};
+
+/// A pod that reaches AWS over TLS, with a certificate of an authority that no public bundle has.
+fn secure() -> Site {
+    let site = Site::documented(BINARY);
+    let url = site.sandbox.https_url();
+    site.env("AWS_ENDPOINT_URL", url)
+}
+
+fn ca(site: &Site) -> String {
+    site.write("ca.pem", site.sandbox.ca_pem()).display().to_string()
+}
+
+#[test]
+fn a_ca_bundle_is_added_to_the_roots() {
+    let site = secure();
+    let path = ca(&site);
+    let site = site.env("AWS_CA_BUNDLE", path);
+    site.run(NIGHTLY).assert_exit(0);
+    assert!(site.sandbox.calls().iter().all(|call| call.secure));
+    // One host, one connection: STS and the service share the pool.
+    let mut connections: Vec<_> = site.sandbox.calls().iter().map(|call| call.connection).collect();
+    connections.dedup();
+    assert_eq!(connections.len(), 1, "{connections:?}");
+
+    let site = secure();
+    let path = ca(&site);
+    site.run(nightly(&["--ca-bundle", &path])).assert_exit(0);
+}
+
+#[test]
+fn the_system_s_bundle_is_tried_where_the_issuer_is_unknown() {
+    let site = secure();
+    let path = ca(&site);
+    site.env("SSL_CERT_FILE", path).run(NIGHTLY).assert_exit(0);
+}
+
+#[test]
+fn an_unknown_issuer_names_host_and_bundle() {
+    let site = secure();
+    let outcome = site.run(NIGHTLY);
+    outcome.assert_exit(78).assert_says("hop 1 of 2").assert_says("localhost").assert_says("AWS_CA_BUNDLE");
+    assert!(site.sandbox.calls().is_empty());
+}
+
+#[test]
+fn a_bundle_that_cannot_be_used_is_refused_before_any_request() {
+    for (name, text) in [
+        ("empty.pem", ""),
+        ("text.pem", "no certificate"),
+        ("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n"),
+    ] {
+        let site = secure();
+        let path = site.write(name, text).display().to_string();
+        site.run(nightly(&["--ca-bundle", &path])).assert_exit(78).assert_says(name);
+        assert!(site.sandbox.calls().is_empty());
+    }
+    secure()
+        .env("AWS_CA_BUNDLE", "/nowhere/ca.pem")
+        .run(NIGHTLY)
+        .assert_exit(78)
+        .assert_says("/nowhere/ca.pem");
+}
+
+#[test]
+fn proxies_are_used_for_what_they_are_named_for() {
+    // Through CONNECT for https.
+    let site = secure();
+    let (path, proxy) = (ca(&site), site.sandbox.proxy_url());
+    let site = site.env("AWS_CA_BUNDLE", path).env("HTTPS_PROXY", &proxy);
+    site.run(NIGHTLY).assert_exit(0);
+    assert!(
+        site.sandbox.proxied().iter().all(|line| line.starts_with("CONNECT localhost:")),
+        "{:?}",
+        site.sandbox.proxied()
+    );
+    assert!(!site.sandbox.proxied().is_empty());
+
+    // In absolute form for http.
+    let site = Site::documented(BINARY);
+    let proxy = site.sandbox.proxy_url();
+    let site = site.env("http_proxy", &proxy);
+    site.run(NIGHTLY).assert_exit(0);
+    assert!(calls(&site, "StartJobRun").iter().all(|call| call.proxied));
+
+    // Not where NO_PROXY says so.
+    let site = Site::documented(BINARY);
+    let proxy = site.sandbox.proxy_url();
+    let site = site.env("HTTP_PROXY", &proxy).env("NO_PROXY", "127.0.0.1,example.com");
+    site.run(NIGHTLY).assert_exit(0);
+    assert!(site.sandbox.calls().iter().all(|call| !call.proxied));
+}
+
+#[test]
+fn nobody_listening_is_75_and_names_the_address() {
+    let site = Site::documented(BINARY).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
+    site.run(NIGHTLY).assert_exit(75).assert_says("hop 1 of 2").assert_says("127.0.0.1:9");
+}

@@ -1,0 +1,224 @@
+//! Where the first credentials come from, and what is assumed on top of them.
+
+use testkit::{Site, Worlds};
+
+use super::{BINARY, NIGHTLY, calls, nightly, the_call};
+
+/// Users with keys, who may do what the documented role may.
+const USERS: &str = r#"
+[accounts.222222222222.users.by-env]
+access_key_id = "AKIAENVENVENVENVENV1"
+secret_access_key = "secret-of-the-environment"
+allow = ["glue:* on *", "logs:* on *", "sts:AssumeRole on *"]
+
+[accounts.222222222222.users.by-default]
+access_key_id = "AKIADEFAULTDEFAULT01"
+secret_access_key = "secret-of-the-default-profile"
+allow = ["glue:* on *", "logs:* on *", "sts:AssumeRole on *"]
+
+[accounts.222222222222.roles.last]
+allow = ["glue:* on *", "logs:* on *"]
+trust = [
+    { principal = "arn:aws:iam::222222222222:role/external-glue", external_id = "handshake/1", required_tags = { team = "data" }, tag_session = true, set_source_identity = true },
+    { principal = "arn:aws:iam::222222222222:user/by-env" },
+]
+
+[policies]
+"arn:aws:iam::aws:policy/AWSGlueConsoleFullAccess" = ["glue:* on *"]
+
+[instance_metadata]
+role = "arn:aws:iam::111111111111:role/cats-glue"
+"#;
+
+fn world() -> String {
+    let world = Worlds::TWO_ACCOUNTS
+        .replace("\"glue:StartJobRun on", "\"sts:AssumeRole on *\",\n    \"sts:TagSession on *\",\n    \"sts:SetSourceIdentity on *\",\n    \"glue:StartJobRun on");
+    [&world, USERS].concat()
+}
+
+fn by_env(site: Site) -> Site {
+    site.env("AWS_ACCESS_KEY_ID", "AKIAENVENVENVENVENV1")
+        .env("AWS_SECRET_ACCESS_KEY", "secret-of-the-environment")
+}
+
+fn with_default_profile(site: Site) -> Site {
+    let text = "[default]\naws_access_key_id = AKIADEFAULTDEFAULT01\naws_secret_access_key = secret-of-the-default-profile\n";
+    let path = site.write("credentials", text).display().to_string();
+    site.env("AWS_SHARED_CREDENTIALS_FILE", path)
+}
+
+#[test]
+fn the_documented_config_file_works_as_it_stands() {
+    let site = Site::documented(BINARY).with_irsa_variables();
+    site.run(nightly(&["--idempotency-key", "job-uid-1"])).assert_exit(0);
+    let first = the_call(&site, "AssumeRoleWithWebIdentity");
+    assert_eq!(first.parameters["RoleArn"], "arn:aws:iam::111111111111:role/cats-glue");
+    let name = first.parameters["RoleSessionName"].as_str().unwrap().to_owned();
+    assert!(name.starts_with("glue-trigger-") && name.len() == "glue-trigger-".len() + 8, "{name}");
+    let second = the_call(&site, "AssumeRole");
+    assert_eq!(second.caller, format!("arn:aws:sts::111111111111:assumed-role/cats-glue/{name}"));
+    assert_eq!(second.parameters["RoleArn"], "arn:aws:iam::222222222222:role/external-glue");
+    assert_eq!(second.parameters["RoleSessionName"], "lambda-trigger");
+    let start = the_call(&site, "StartJobRun");
+    assert_eq!(start.caller, "arn:aws:sts::222222222222:assumed-role/external-glue/lambda-trigger");
+
+    // Every restart of one Job is the same session to CloudTrail and to policies on the session name.
+    site.run(nightly(&["--idempotency-key", "job-uid-1"])).assert_exit(0);
+    assert_eq!(calls(&site, "AssumeRoleWithWebIdentity")[1].parameters["RoleSessionName"], name);
+    site.run(nightly(&["--idempotency-key", "job-uid-2"])).assert_exit(0);
+    assert_ne!(calls(&site, "AssumeRoleWithWebIdentity")[2].parameters["RoleSessionName"], name);
+}
+
+#[test]
+fn the_contract_s_table_of_sources_row_by_row() {
+    let token = |site: &Site| site.path("token").display().to_string();
+    let full = || with_default_profile(by_env(Site::pod(BINARY, &world()))).with_irsa_variables();
+    let external = "arn:aws:iam::222222222222:role/external-glue";
+    let profile = "assumed-role/external-glue/lambda-trigger";
+    let name = "glue-trigger-pod-1";
+    for (row, site, args, caller) in [
+        (1, full().env("AWS_PROFILE", "default"), vec!["--profile", "external"], profile.to_owned()),
+        (2, full(), vec![], "user/by-env".to_owned()),
+        (3, full().without("AWS_ACCESS_KEY_ID").without("AWS_SECRET_ACCESS_KEY"), vec![], profile.to_owned()),
+        (
+            4,
+            with_default_profile(Site::pod(BINARY, &world())).without("AWS_PROFILE"),
+            vec![],
+            "user/by-default".to_owned(),
+        ),
+        (
+            5,
+            Site::pod(BINARY, &world()).without("AWS_PROFILE").with_irsa_variables(),
+            vec!["--assume-role", external],
+            format!("assumed-role/external-glue/{name}"),
+        ),
+    ] {
+        assert!(!token(&site).is_empty());
+        site.run(nightly(&args)).assert_exit(0);
+        let start = the_call(&site, "StartJobRun");
+        assert!(start.caller.ends_with(&caller), "row {row}: {} instead of {caller}", start.caller);
+    }
+}
+
+#[test]
+fn web_identity_comes_before_the_container_and_the_container_before_the_machine() {
+    let site = Site::pod(BINARY, &[world(), pod_identity().to_owned()].concat())
+        .with_pod_identity()
+        .with_irsa_variables();
+    let last = ["--assume-role", "arn:aws:iam::222222222222:role/external-glue"];
+    site.run(nightly(&last)).assert_exit(0);
+    assert!(calls(&site, "AssumeRoleWithWebIdentity").len() == 1);
+    assert!(site.sandbox.calls().iter().all(|call| call.service != "container-credentials"));
+}
+
+/// Credentials of a container without tags, as ECS gives them.
+fn pod_identity() -> &'static str {
+    r#"
+[[container_credentials]]
+path = "/v1/credentials"
+role = "arn:aws:iam::111111111111:role/cats-glue"
+session_name = "task-1"
+authorization = "pod-identity-token-of-this-pod"
+"#
+}
+
+#[test]
+fn container_credentials_are_a_first_hop_too() {
+    let world = [world(), pod_identity().to_owned()].concat();
+    let role = "arn:aws:iam::222222222222:role/external-glue";
+    // On the command line, as a Fargate task without files has it.
+    let site = Site::pod(BINARY, &world).with_pod_identity();
+    site.run(nightly(&["--assume-role", role])).assert_exit(0);
+    assert_eq!(
+        the_call(&site, "AssumeRole").caller,
+        "arn:aws:sts::111111111111:assumed-role/cats-glue/task-1"
+    );
+    // In a profile.
+    let site = Site::pod(BINARY, &world).with_pod_identity();
+    let config = format!("[profile b]\nrole_arn = {role}\ncredential_source = EcsContainer\n");
+    let config = site.write("other", &config).display().to_string();
+    let site = site.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "b");
+    site.run(NIGHTLY).assert_exit(0);
+    assert_eq!(
+        the_call(&site, "AssumeRole").caller,
+        "arn:aws:sts::111111111111:assumed-role/cats-glue/task-1"
+    );
+}
+
+#[test]
+fn the_machine_s_role_is_taken_only_when_allowed() {
+    let site = Site::pod(BINARY, &world()).without("AWS_PROFILE").without("AWS_CONFIG_FILE");
+    let url = site.sandbox.url();
+    let site = site.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url);
+    let args = nightly(&["--assume-role", "arn:aws:iam::222222222222:role/external-glue"]);
+    let refused = site.run(&args);
+    refused.assert_exit(78).assert_says("--allow-instance-metadata").assert_says("serviceAccountName");
+    assert!(site.sandbox.calls().is_empty());
+    site.run(args.iter().chain(&["--allow-instance-metadata"])).assert_exit(0);
+    assert!(
+        the_call(&site, "AssumeRole").caller.starts_with("arn:aws:sts::111111111111:assumed-role/cats-glue/")
+    );
+}
+
+#[test]
+fn three_hops_with_everything_that_can_be_said_about_one() {
+    let site = Site::pod(BINARY, &world());
+    let role = "arn=arn:aws:iam::222222222222:role/last,external-id=handshake/1,session-name=nightly,duration=15m,\
+                source-identity=jane,tag.team=data,tag.env=prod,transitive-tag=team,\
+                policy-arn=arn:aws:iam::aws:policy/AWSGlueConsoleFullAccess";
+    site.run(nightly(&["--assume-role", role])).assert_exit(0);
+    let last = calls(&site, "AssumeRole").pop().unwrap();
+    assert_eq!(last.caller, "arn:aws:sts::222222222222:assumed-role/external-glue/lambda-trigger");
+    let sent = last.parameters.to_string();
+    for part in [
+        "role/last",
+        "handshake/1",
+        "nightly",
+        "900",
+        "jane",
+        "team",
+        "data",
+        "prod",
+        "AWSGlueConsoleFullAccess",
+    ] {
+        assert!(sent.contains(part), "no {part} in {sent}");
+    }
+    assert_eq!(the_call(&site, "StartJobRun").caller, "arn:aws:sts::222222222222:assumed-role/last/nightly");
+}
+
+#[test]
+fn keys_of_a_user_can_start_a_chain() {
+    let site = by_env(Site::pod(BINARY, &world()).without("AWS_PROFILE"));
+    site.run(nightly(&["--assume-role", "arn:aws:iam::222222222222:role/last"])).assert_exit(0);
+    assert_eq!(the_call(&site, "AssumeRole").caller, "arn:aws:iam::222222222222:user/by-env");
+}
+
+#[test]
+fn a_credential_process_is_run_without_a_shell() {
+    let site = Site::pod(BINARY, &world());
+    let keys = site.write(
+        "keys.json",
+        r#"{"Version": 1, "AccessKeyId": "AKIAENVENVENVENVENV1", "SecretAccessKey": "secret-of-the-environment"}"#,
+    );
+    let config =
+        format!("[profile p]\ncredential_process = /bin/cat \"{}\"\nregion = us-east-2\n", keys.display());
+    let config = site.write("other", &config).display().to_string();
+    let site = site.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "p").env("PATH", "/usr/bin:/bin");
+    site.run(NIGHTLY).assert_exit(0);
+    assert_eq!(the_call(&site, "StartJobRun").caller, "arn:aws:iam::222222222222:user/by-env");
+
+    let config = "[profile p]\ncredential_process = /bin/false\nregion = us-east-2\n";
+    let config = site.write("other", config).display().to_string();
+    site.env("AWS_CONFIG_FILE", config).run(NIGHTLY).assert_exit(77).assert_says("/bin/false failed");
+}
+
+#[test]
+fn the_region_that_wins_is_told() {
+    let site = Site::documented(BINARY).env("AWS_REGION", "eu-west-1");
+    let outcome = site.run(nightly(&["--region", "us-east-2"]));
+    outcome
+        .assert_exit(0)
+        .assert_says("region us-east-2 from --region wins")
+        .assert_says("AWS_REGION says eu-west-1");
+    assert!(site.sandbox.calls().iter().all(|call| call.region.is_empty() || call.region == "us-east-2"));
+}

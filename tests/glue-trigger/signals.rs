@@ -1,0 +1,239 @@
+//! SIGTERM and SIGINT at every moment: what becomes of the run, and what is said about it.
+
+use std::time::{Duration, Instant};
+
+use testkit::{FaultKind, Outcome, Running, Signal, Site};
+
+use super::{
+    ENDLESS, ETL, QUICK, etl, fault, keyed, pod, pod_without, run_id, spoil, started, starts, status,
+    wait_for_state,
+};
+
+/// Users were promised five seconds; a machine that is busy with other tests gets two more.
+const SOON: Duration = Duration::from_secs(7);
+
+/// Signals, and asserts that the end comes soon.
+#[track_caller]
+fn end(running: Running<'_>, signal: Signal) -> Outcome {
+    let since = Instant::now();
+    running.signal(signal);
+    let outcome = running.finish();
+    assert!(since.elapsed() < SOON, "{:?}: {}", since.elapsed(), outcome.stderr);
+    outcome
+}
+
+#[track_caller]
+fn assert_run_goes_on(site: &Site) {
+    // A stop would be seen at once: STOPPING.
+    assert_eq!(site.sandbox.runs("etl")[0].state, "RUNNING");
+    assert_eq!(site.sandbox.count("glue", "BatchStopJobRun"), 0);
+}
+
+#[test]
+fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
+    for (args, signal, code, stops) in [
+        (etl(&[]), Signal::TERM, 143, true),
+        (etl(&[]), Signal::INT, 130, true),
+        (etl(&["--on-terminate", "cancel"]), Signal::TERM, 143, true),
+        (etl(&["--on-terminate", "detach"]), Signal::TERM, 143, false),
+        (etl(&["--on-terminate", "detach"]), Signal::INT, 130, false),
+        (keyed(&[]), Signal::TERM, 143, false),
+        (keyed(&[]), Signal::INT, 130, false),
+        (keyed(&["--on-terminate", "cancel"]), Signal::TERM, 143, true),
+    ] {
+        let site = pod(ENDLESS);
+        let running = site.start(&args);
+        running.wait_for_log("RUNNING");
+        let outcome = end(running, signal);
+        outcome.assert_exit(code);
+        let run = site.sandbox.runs("etl").remove(0).id;
+        let message = outcome.termination();
+        assert_eq!(message["outcome"], "interrupted", "{args:?}");
+        assert_eq!(message["remote_id"], run, "{args:?}");
+        assert!(outcome.stdout.is_empty());
+        if stops {
+            wait_for_state(&site, "STOPPED");
+            outcome.assert_says("Glue has accepted to stop");
+        } else {
+            assert_run_goes_on(&site);
+            outcome.assert_says("goes on");
+            let hint = if args.contains(&"--idempotency-key") { "same key" } else { "--attach" };
+            outcome.assert_says(hint);
+        }
+    }
+}
+
+#[test]
+fn the_next_process_takes_over_what_was_left() {
+    let site = pod("courses = [{ steps = [{ state = 'RUNNING' }, { state = 'SUCCEEDED', after = '3s' }] }]");
+    let running = site.start(keyed(&[]));
+    running.wait_for_log("RUNNING");
+    end(running, Signal::TERM).assert_exit(143);
+    let outcome = site.run(keyed(&[]));
+    outcome.assert_exit(0);
+    assert_eq!(outcome.json()["adopted"], true);
+    assert_eq!((starts(&site), started(&site)), (1, 1));
+}
+
+#[test]
+fn a_run_that_was_taken_over_is_stopped_like_our_own() {
+    let site = pod(ENDLESS);
+    let run = site.sandbox.start_run("etl", [("--day", "monday")]).unwrap();
+    let running = site.start(etl(&["--attach", &run]));
+    running.wait_for_log("RUNNING");
+    end(running, Signal::TERM).assert_exit(143);
+    wait_for_state(&site, "STOPPED");
+}
+
+/// The answer of a start holds the only id there is, so that it is waited for.
+#[test]
+fn during_the_start_its_answer_is_awaited() {
+    for (args, stops) in [(etl(&[]), true), (keyed(&[]), false)] {
+        let site = pod(ENDLESS);
+        spoil(&site, fault("StartJobRun", FaultKind::Slow(Duration::from_millis(1500))));
+        let running = site.start(&args);
+        running.wait_for_calls("glue", "StartJobRun", 1);
+        let outcome = end(running, Signal::TERM);
+        outcome.assert_exit(143);
+        assert_eq!(outcome.termination()["remote_id"], site.sandbox.runs("etl")[0].id, "{}", outcome.stderr);
+        assert_eq!((starts(&site), started(&site)), (1, 1));
+        if stops {
+            wait_for_state(&site, "STOPPED");
+        } else {
+            assert_run_goes_on(&site);
+        }
+    }
+}
+
+/// The truth about a start that is still unanswered when time is up.
+#[test]
+fn a_start_without_an_answer_is_told_as_such() {
+    for args in [etl(&[]), keyed(&[])] {
+        let site = pod(ENDLESS);
+        spoil(&site, fault("StartJobRun", FaultKind::HangAfter));
+        let running = site.start(&args);
+        running.wait_for_calls("glue", "StartJobRun", 1);
+        let outcome = end(running, Signal::TERM);
+        outcome.assert_exit(143).assert_says("may have been started");
+        assert_eq!(starts(&site), 1);
+    }
+}
+
+#[test]
+fn before_the_start_nothing_is_started() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("GetJobRuns", FaultKind::Hang).for_ever());
+    let running = site.start(keyed(&[]));
+    running.wait_for_calls("glue", "GetJobRuns", 1);
+    let outcome = end(running, Signal::TERM);
+    outcome.assert_exit(143);
+    assert_eq!(starts(&site), 0);
+}
+
+/// Between two sends of a throttled start.
+#[test]
+fn a_pause_before_another_try_is_broken_off() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("StartJobRun", FaultKind::Throttle).for_ever());
+    let running = site.start(ETL);
+    running.wait_for_log("nothing was started; trying again");
+    end(running, Signal::TERM).assert_exit(143);
+    assert_eq!(started(&site), 0);
+}
+
+/// While it is looked for a run that may have been started.
+#[test]
+fn during_the_search_for_a_lost_run() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("StartJobRun", status(500, "InternalServiceException", "")));
+    let running = site.start(keyed(&[]));
+    running.wait_for_log("looking whether a run of this key was started");
+    running.wait_for_calls("glue", "GetJobRuns", 2);
+    let outcome = end(running, Signal::TERM);
+    outcome.assert_exit(143).assert_says("may have been started");
+    assert_eq!((starts(&site), started(&site)), (1, 0));
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("BatchStopJobRun", FaultKind::Hang).for_ever());
+    let running = site.start(ETL);
+    running.wait_for_log("RUNNING");
+    running.signal(Signal::TERM);
+    running.wait_for_calls("glue", "BatchStopJobRun", 1);
+    let since = Instant::now();
+    running.signal(Signal::TERM);
+    let outcome = running.finish();
+    // Well before the stop would be given up on.
+    assert!(since.elapsed() < Duration::from_secs(2), "{:?}", since.elapsed());
+    outcome.assert_exit(143);
+    assert_eq!(outcome.termination()["remote_id"], site.sandbox.runs("etl")[0].id);
+}
+
+#[test]
+fn a_stop_that_was_not_accepted_is_told() {
+    // Refused.
+    let site = pod_without("glue:BatchStopJobRun", ENDLESS);
+    let running = site.start(ETL);
+    running.wait_for_log("RUNNING");
+    let outcome = end(running, Signal::TERM);
+    outcome
+        .assert_exit(143)
+        .assert_says("glue:BatchStopJobRun")
+        .assert_says("may go on")
+        .assert_says(&site.sandbox.runs("etl")[0].id);
+    assert_eq!(site.sandbox.runs("etl")[0].state, "RUNNING");
+
+    // Answered with 200 and an error inside: the run has ended before the stop.
+    let site = pod("courses = [{ steps = [{ state = 'RUNNING' }, { state = 'SUCCEEDED', after = '2s' }] }]");
+    let running = site.start(["--job-name", "etl", "--poll-interval", "1h"]);
+    running.wait_for_log("RUNNING");
+    wait_for_state(&site, "SUCCEEDED");
+    let outcome = end(running, Signal::TERM);
+    outcome.assert_exit(143).assert_says("cannot be stopped in state SUCCEEDED");
+    outcome.assert_does_not_say("Glue has accepted");
+
+    // Not answered at all.
+    let site = pod(ENDLESS);
+    spoil(&site, fault("BatchStopJobRun", FaultKind::Hang).for_ever());
+    let running = site.start(ETL);
+    running.wait_for_log("RUNNING");
+    let outcome = end(running, Signal::TERM);
+    outcome.assert_exit(143).assert_says("did not answer").assert_says("may go on");
+}
+
+#[test]
+fn a_look_that_hangs_does_not_hold_up_the_end() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("GetJobRun", FaultKind::Hang).from(2).for_ever());
+    let running = site.start(ETL);
+    running.wait_for_calls("glue", "GetJobRun", 2);
+    end(running, Signal::TERM).assert_exit(143);
+    wait_for_state(&site, "STOPPED");
+}
+
+/// The result is known and only the logs are missing: nothing is left to interrupt.
+#[test]
+fn an_end_that_was_seen_is_reported_in_spite_of_a_signal() {
+    let site = pod(QUICK);
+    spoil(&site, testkit::Fault::new("logs", "GetLogEvents", FaultKind::Hang).for_ever());
+    let running = site.start(etl(&["--logs"]));
+    running.wait_for_log("SUCCEEDED");
+    let outcome = end(running, Signal::TERM);
+    outcome.assert_exit(0);
+    assert_eq!(run_id(&outcome), site.sandbox.runs("etl")[0].id);
+}
+
+#[test]
+fn no_wait_does_not_stop_what_it_started() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("StartJobRun", FaultKind::Slow(Duration::from_secs(1))));
+    let running = site.start(etl(&["--no-wait", "--on-terminate", "detach"]));
+    running.wait_for_calls("glue", "StartJobRun", 1);
+    running.signal(Signal::TERM);
+    let outcome = running.finish();
+    assert!([0, 143].contains(&outcome.code), "{}", outcome.stderr);
+    assert_eq!(outcome.termination()["remote_id"], site.sandbox.runs("etl")[0].id);
+    assert_run_goes_on(&site);
+}

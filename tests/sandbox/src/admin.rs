@@ -1,0 +1,110 @@
+//! The sandbox's own API, below `/_sandbox/`: what the library offers, for tests that run it as a process.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+
+use crate::cloud::Cloud;
+use crate::dispatch::Incoming;
+
+/// Paths below this are the sandbox's own.
+pub(crate) const PREFIX: &str = "/_sandbox/";
+
+/// The parameters in the query of any of these requests.
+#[derive(Debug, Deserialize)]
+#[serde(default)]
+struct Query {
+    job: String,
+    id: String,
+    issuer: String,
+    sub: String,
+    aud: String,
+    #[serde(with = "humantime_serde")]
+    lifetime: Duration,
+    #[serde(with = "humantime_serde")]
+    by: Duration,
+}
+
+impl Default for Query {
+    fn default() -> Self {
+        let none = String::new;
+        let (lifetime, by) = (Duration::from_hours(1), Duration::ZERO);
+        Self { job: none(), id: none(), issuer: none(), sub: none(), aud: none(), lifetime, by }
+    }
+}
+
+/// Why a request is not answered as it wishes.
+#[derive(Debug, thiserror::Error)]
+enum Refused {
+    #[error("no such request")]
+    Unknown,
+    #[error("not readable: {0}")]
+    Unreadable(#[from] serde_json::Error),
+    #[error(transparent)]
+    Sandbox(#[from] crate::Error),
+}
+
+/// Answers one request.
+pub(crate) fn answer(cloud: &Cloud, incoming: &Incoming) -> Response<Bytes> {
+    let (status, body) = match work(cloud, incoming) {
+        Ok(body) => (StatusCode::OK, body),
+        Err(Refused::Unknown) => (StatusCode::NOT_FOUND, json!({ "error": "no such request" }).to_string()),
+        Err(refused) => (StatusCode::BAD_REQUEST, json!({ "error": refused.to_string() }).to_string()),
+    };
+    let mut response = Response::new(Bytes::from(body));
+    *response.status_mut() = status;
+    response
+}
+
+fn work(cloud: &Cloud, incoming: &Incoming) -> Result<String, Refused> {
+    let query: BTreeMap<_, _> = form_urlencoded::parse(incoming.query.as_bytes()).collect();
+    let query = Query::deserialize(json!(query))?;
+    let path = incoming.path.strip_prefix(PREFIX).unwrap_or_default();
+    match (incoming.method.as_str(), path) {
+        ("GET", "calls") => written(&cloud.record().calls),
+        ("GET", "proxied") => written(&cloud.record().proxied),
+        ("GET", "secrets") => written(&cloud.record().secrets),
+        ("GET", "runs") => written(&cloud.runs(&query.job).ok_or(Refused::Unknown)?),
+        ("POST", "runs") => {
+            let id = cloud.start_run(&query.job, serde_json::from_slice(&incoming.body)?)?;
+            written(&json!({ "id": id }))
+        }
+        ("DELETE", "runs") => {
+            cloud.stop_run(&query.job, &query.id)?;
+            done()
+        }
+        ("POST", "faults") => {
+            cloud.add_fault(serde_json::from_slice(&incoming.body)?)?;
+            done()
+        }
+        ("DELETE", "faults") => {
+            cloud.faults().clear();
+            done()
+        }
+        ("GET", "token") => {
+            let token = cloud.token(&query.issuer, &query.sub, &query.aud, query.lifetime)?;
+            written(&json!({ "token": token }))
+        }
+        ("POST", "advance") => {
+            cloud.clock.advance(query.by);
+            done()
+        }
+        ("POST", "expire-sessions") => {
+            cloud.expire_sessions();
+            done()
+        }
+        _ => Err(Refused::Unknown),
+    }
+}
+
+fn written(value: &impl Serialize) -> Result<String, Refused> {
+    Ok(serde_json::to_string(value)?)
+}
+
+fn done() -> Result<String, Refused> {
+    written(&json!({}))
+}

@@ -1,0 +1,174 @@
+//! Everything behind the wire, in one place.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::Sender;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::Error;
+use crate::clock::Clock;
+use crate::fault::{Fault, Faults};
+use crate::glue::{Course, Glue, Run, StartJobRun};
+use crate::identity::{Directory, Issued, KnownRole, Wish};
+use crate::logs::Logs;
+use crate::oidc::Issuers;
+use crate::record::{Call, Record};
+use crate::refusal::Refusal;
+use crate::world::World;
+
+/// The state of all services. Where two locks are held, they are taken in the order of the fields.
+#[derive(Debug)]
+pub(crate) struct Cloud {
+    pub(crate) world: World,
+    pub(crate) clock: Clock,
+    pub(crate) issuers: Issuers,
+    directory: Mutex<Directory>,
+    glue: Mutex<Glue>,
+    logs: Mutex<Logs>,
+    faults: Mutex<Faults>,
+    record: Mutex<Record>,
+    /// Where each call is told as it happens.
+    observer: Mutex<Option<Sender<Call>>>,
+    connections: AtomicU64,
+}
+
+impl Cloud {
+    pub(crate) fn new(world: World, observer: Option<Sender<Call>>) -> Result<Self, Error> {
+        let clock = Clock::new(world.clock_ahead_seconds);
+        let now = clock.now();
+        let mut record = Record::default();
+        for user in world.accounts.values().flat_map(|account| account.users.values()) {
+            record.secret(&user.secret_access_key);
+        }
+        for endpoint in &world.container_credentials {
+            record.secret(endpoint.authorization.as_deref().unwrap_or_default());
+        }
+        let mut faults = Faults::default();
+        for fault in &world.faults {
+            faults.add(fault.clone());
+        }
+        Ok(Self {
+            clock,
+            issuers: Issuers::new(&world)?,
+            directory: Mutex::new(Directory::new(&world)),
+            glue: Mutex::new(Glue::new(&world.glue, &world.region, now)),
+            logs: Mutex::new(Logs::new(&world.logs, &world.region, now)),
+            faults: Mutex::new(faults),
+            record: Mutex::new(record),
+            observer: Mutex::new(observer),
+            connections: AtomicU64::new(0),
+            world,
+        })
+    }
+
+    pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {
+        lock(&self.directory)
+    }
+
+    pub(crate) fn glue(&self) -> MutexGuard<'_, Glue> {
+        lock(&self.glue)
+    }
+
+    pub(crate) fn logs(&self) -> MutexGuard<'_, Logs> {
+        lock(&self.logs)
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        lock(&self.faults)
+    }
+
+    pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
+        lock(&self.record)
+    }
+
+    /// Writes a call down.
+    pub(crate) fn called(&self, call: Call) {
+        if let Some(observer) = &*lock(&self.observer) {
+            // Nobody listens any more: that is theirs to know.
+            let _ = observer.send(call.clone());
+        }
+        self.record().calls.push(call);
+    }
+
+    /// The number of a new connection, from 1.
+    pub(crate) fn next_connection(&self) -> u64 {
+        self.connections.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    /// Hands out a session of a role.
+    pub(crate) fn issue(&self, role: &KnownRole, wish: Wish) -> Issued {
+        let issued = self.directory().issue(role, wish, self.clock.now());
+        let mut record = self.record();
+        record.secret(&issued.secret);
+        record.secret(&issued.token);
+        issued
+    }
+
+    /// A token as a cluster projects it.
+    pub(crate) fn token(
+        &self,
+        issuer: &str,
+        sub: &str,
+        aud: &str,
+        lifetime: Duration,
+    ) -> Result<String, Error> {
+        let token = self.issuers.token(issuer, sub, aud, lifetime, self.clock.now())?;
+        self.record().secret(&token);
+        Ok(token)
+    }
+
+    /// Sets a fault that can strike.
+    pub(crate) fn add_fault(&self, fault: Fault) -> Result<(), Error> {
+        fault.check()?;
+        self.faults().add(fault);
+        Ok(())
+    }
+
+    /// Ends every session.
+    pub(crate) fn expire_sessions(&self) {
+        self.directory().expire_sessions(self.clock.now());
+    }
+
+    /// The runs of a Glue job; `None` where there is no such job.
+    pub(crate) fn runs(&self, job: &str) -> Option<Vec<Run>> {
+        Some(self.glue().named(job)?.list(&self.clock))
+    }
+
+    /// Starts a run for nobody in particular.
+    pub(crate) fn start_run(&self, job: &str, arguments: BTreeMap<String, String>) -> Result<String, Error> {
+        let mut glue = self.glue();
+        let known = glue.named(job).ok_or_else(|| no_job(job))?;
+        let request =
+            StartJobRun { job_name: Some(job.into()), arguments: Some(arguments), ..StartJobRun::default() };
+        known
+            .start(request, &mut self.logs(), self.clock.now())
+            .map_err(|Refusal { code, message, .. }| Error::Refused { code, message })
+    }
+
+    /// Stops a run for nobody in particular.
+    pub(crate) fn stop_run(&self, job: &str, id: &str) -> Result<(), Error> {
+        let mut glue = self.glue();
+        let known = glue.named(job).ok_or_else(|| no_job(job))?;
+        known
+            .stop(id, &mut self.logs(), self.clock.now())
+            .map_err(|(code, message)| Error::Refused { code: code.into(), message })
+    }
+
+    /// The course of a job's runs from now on.
+    pub(crate) fn set_course(&self, job: &str, course: Course) -> Result<(), Error> {
+        if course.steps.is_empty() {
+            return Err(Error::World("a course needs a step".into()));
+        }
+        self.glue().named(job).ok_or_else(|| no_job(job))?.set_course(course);
+        Ok(())
+    }
+}
+
+fn no_job(job: &str) -> Error {
+    Error::World(format!("no job `{job}`"))
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

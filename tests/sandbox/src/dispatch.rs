@@ -1,0 +1,294 @@
+//! One request from its bytes to its answer: route, authenticate, spoil, work, write down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{HeaderMap, Response};
+use serde_json::Value;
+use time::OffsetDateTime;
+
+use crate::clock::http_date;
+use crate::cloud::Cloud;
+use crate::crypto::uuid;
+use crate::fault::FaultKind;
+use crate::identity::Caller;
+use crate::protocol::{Answer, Protocol};
+use crate::record::Call;
+use crate::refusal::Refusal;
+use crate::service::{Request, Service};
+use crate::sigv4::{Claim, Problem, Signed};
+use crate::{container, metadata};
+
+/// A request as it came.
+#[derive(Debug)]
+pub(crate) struct Incoming {
+    pub(crate) method: String,
+    /// As in the request line.
+    pub(crate) path: String,
+    /// As in the request line, without `?`.
+    pub(crate) query: String,
+    pub(crate) headers: HeaderMap,
+    pub(crate) body: Bytes,
+    pub(crate) connection: Connection,
+}
+
+/// What carried a request.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Connection {
+    /// Its number, from 1.
+    pub(crate) number: u64,
+    pub(crate) secure: bool,
+    /// Through the proxy port, in the clear.
+    pub(crate) proxied: bool,
+}
+
+/// What to send back, and how.
+#[derive(Debug)]
+pub(crate) struct Reply {
+    pub(crate) response: Response<Bytes>,
+    pub(crate) delivery: Delivery,
+}
+
+/// How an answer is delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Delivery {
+    Now,
+    After(Duration),
+    /// Half of the body, then the end of the connection.
+    CutShort,
+    /// A reset instead of an answer.
+    Reset,
+    Never,
+}
+
+impl Incoming {
+    /// A header's text.
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
+        self.headers.get(name).and_then(|value| value.to_str().ok())
+    }
+
+    /// The fields of a form: the body of a POST, else the query.
+    pub(crate) fn form(&self) -> Vec<(String, String)> {
+        let posted = self
+            .header("content-type")
+            .is_some_and(|kind| kind.starts_with("application/x-www-form-urlencoded"));
+        let text: &[u8] = if self.method == "POST" && posted { &self.body } else { self.query.as_bytes() };
+        form_urlencoded::parse(text).into_owned().collect()
+    }
+
+    /// The form's `Action`.
+    pub(crate) fn action(&self) -> Option<String> {
+        self.form().into_iter().find(|(name, _)| name == "Action").map(|(_, action)| action)
+    }
+
+    fn signed(&self) -> Signed<'_> {
+        Signed {
+            method: &self.method,
+            path: &self.path,
+            query: &self.query,
+            headers: &self.headers,
+            body: &self.body,
+            secure: self.connection.secure,
+        }
+    }
+
+    /// The region in the name of an AWS endpoint; names without one are those of us-east-1.
+    fn endpoint_region(&self) -> Option<&str> {
+        let host = self.header("host")?.split(':').next()?;
+        let labels = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
+            .iter()
+            .find_map(|tail| host.strip_suffix(tail))?;
+        Some(labels.rsplit_once('.').map_or("us-east-1", |(_, region)| region))
+    }
+}
+
+/// Answers a request and writes it down.
+pub(crate) fn dispatch(cloud: &Cloud, incoming: &Incoming) -> Reply {
+    let request_id = uuid();
+    let at = cloud.clock.elapsed();
+    let mut handling =
+        Handling { cloud, incoming, request_id: &request_id, now: cloud.clock.now(), seen: Seen::default() };
+    let (answer, delivery) = handling.run();
+    let seen = handling.seen;
+    cloud.called(Call {
+        service: seen.service.map_or("unknown", Service::name).into(),
+        operation: seen.operation,
+        account: seen.caller.as_ref().map_or_else(String::new, |caller| caller.account.clone()),
+        region: seen.region,
+        caller: seen.caller.as_ref().map_or_else(String::new, |caller| caller.arn.clone()),
+        access_key: seen.access_key,
+        status: (!matches!(delivery, Delivery::Reset | Delivery::Never)).then_some(answer.status),
+        error: answer.error.clone(),
+        request_id: request_id.clone(),
+        fault: seen.fault,
+        at,
+        connection: incoming.connection.number,
+        secure: incoming.connection.secure,
+        proxied: incoming.connection.proxied,
+        user_agent: incoming.header("user-agent").unwrap_or_default().into(),
+        parameters: seen.parameters,
+    });
+    let mut response = response(answer, &request_id, cloud.clock.now());
+    // Instance metadata tells the life of a token in a header, as it was asked for in one.
+    if let Some(life) = incoming.headers.get(metadata::LIFE_HEADER) {
+        response.headers_mut().insert(metadata::LIFE_HEADER, life.clone());
+    }
+    Reply { response, delivery }
+}
+
+/// What has been found out about a request so far.
+#[derive(Default)]
+struct Seen {
+    service: Option<Service>,
+    operation: String,
+    caller: Option<Arc<Caller>>,
+    region: String,
+    access_key: String,
+    fault: Option<&'static str>,
+    parameters: Value,
+}
+
+struct Handling<'a> {
+    cloud: &'a Cloud,
+    incoming: &'a Incoming,
+    request_id: &'a str,
+    now: OffsetDateTime,
+    seen: Seen,
+}
+
+impl Handling<'_> {
+    fn run(&mut self) -> (Answer, Delivery) {
+        let Some((service, operation)) = self.route() else {
+            let protocol = Protocol::Json { target: "", message: "message" };
+            let refusal = Refusal { status: 404, ..protocol.unknown_operation("") };
+            self.seen.operation = format!("{} {}", self.incoming.method, self.incoming.path);
+            return (protocol.refuse(&refusal, self.request_id), Delivery::Now);
+        };
+        self.seen.service = Some(service);
+        self.seen.operation.clone_from(&operation);
+        let protocol = service.protocol();
+        let refuse = |refusal: Refusal| protocol.refuse(&refusal, self.request_id);
+
+        let parameters = match self.authenticate(service, &operation) {
+            Ok(()) => protocol.parameters(self.incoming),
+            Err(refusal) => return (refuse(refusal), Delivery::Now),
+        };
+        let parameters = match parameters {
+            Ok(parameters) => parameters,
+            Err(refusal) => return (refuse(refusal), Delivery::Now),
+        };
+        self.remember(&parameters);
+
+        let fault = self.cloud.faults().strike(service.name(), &operation);
+        self.seen.fault = fault.as_ref().map(FaultKind::name);
+        match &fault {
+            Some(FaultKind::Status { status, code, message }) => {
+                return (refuse(Refusal::new(*status, code, message)), Delivery::Now);
+            }
+            Some(FaultKind::Throttle) => return (refuse(service.throttled()), Delivery::Now),
+            Some(FaultKind::ResetBefore) => return (protocol.accept(String::new()), Delivery::Reset),
+            Some(FaultKind::Hang) => return (protocol.accept(String::new()), Delivery::Never),
+            _ => {}
+        }
+
+        let request = Request {
+            service,
+            operation: &operation,
+            parameters: &parameters,
+            caller: self.seen.caller.clone(),
+            region: &self.seen.region,
+            id: self.request_id,
+            now: self.now,
+            incoming: self.incoming,
+        };
+        let answer = match service.answer(self.cloud, &request) {
+            Ok(body) => protocol.accept(body),
+            Err(refusal) => refuse(refusal),
+        };
+        match fault {
+            Some(FaultKind::ResetAfter) => (answer, Delivery::Reset),
+            Some(FaultKind::HangAfter) => (answer, Delivery::Never),
+            Some(FaultKind::Slow(time)) => (answer, Delivery::After(time)),
+            Some(FaultKind::Truncated) => (answer, Delivery::CutShort),
+            Some(FaultKind::Garbage) => {
+                (protocol.accept("\u{1}%PDF{]} no such format".into()), Delivery::Now)
+            }
+            _ => (answer, Delivery::Now),
+        }
+    }
+
+    /// Which service and operation a request means.
+    fn route(&self) -> Option<(Service, String)> {
+        let incoming = self.incoming;
+        if let Some(header) = incoming.header("x-amz-target") {
+            let (prefix, operation) = header.split_once('.')?;
+            let speaks = |service: &&Service| matches!(service.protocol(), Protocol::Json { target, .. } if target == prefix);
+            return Service::ALL.iter().find(speaks).map(|service| (*service, operation.to_owned()));
+        }
+        if container::is_at(self.cloud, &incoming.path) {
+            return Some((Service::ContainerCredentials, container::OPERATIONS[0].to_owned()));
+        }
+        if let Some(operation) = metadata::operation(self.cloud, incoming) {
+            return Some((Service::InstanceMetadata, operation.to_owned()));
+        }
+        incoming.action().map(|action| (Service::Sts, action))
+    }
+
+    fn authenticate(&mut self, service: Service, operation: &str) -> Result<(), Refusal> {
+        let host_region = self.incoming.endpoint_region();
+        self.seen.region = host_region.unwrap_or_default().into();
+        if !service.is_signed(operation) {
+            return Ok(());
+        }
+        let protocol = service.protocol();
+        let refusal = |problem| match problem {
+            Problem::Absent => protocol.unsigned(),
+            Problem::Incomplete(text) => protocol.incomplete_signature(text),
+            Problem::Mismatch(text) => protocol.wrong_signature(text),
+        };
+        let claim = Claim::find(self.incoming.signed()).map_err(refusal)?;
+        self.seen.region.clone_from(&claim.region);
+        self.seen.access_key.clone_from(&claim.access_key);
+        let credential = self.cloud.directory().credential(&claim.access_key);
+        let credential = credential.filter(|credential| credential.token == claim.token);
+        let credential = credential.ok_or_else(|| protocol.unknown_key())?;
+        self.seen.caller = Some(credential.caller);
+        if credential.expires.is_some_and(|expires| expires <= self.now) {
+            return Err(protocol.expired_session());
+        }
+        claim
+            .verify(self.incoming.signed(), &credential.secret, service.name(), host_region, self.now)
+            .map_err(refusal)
+    }
+
+    /// Keeps the parameters for the record, but for the token among them, which is a secret.
+    fn remember(&mut self, parameters: &Value) {
+        // Shorter ones are no tokens, and would be found in innocent text.
+        const SHORTEST_TOKEN: usize = 32;
+        self.seen.parameters.clone_from(parameters);
+        if let Some(Value::String(token)) = self.seen.parameters.get_mut("WebIdentityToken") {
+            if token.len() >= SHORTEST_TOKEN {
+                self.cloud.record().secret(token.as_str());
+            }
+            *token = "(hidden)".into();
+        }
+    }
+}
+
+fn response(answer: Answer, request_id: &str, now: OffsetDateTime) -> Response<Bytes> {
+    let mut response = Response::builder()
+        .status(answer.status)
+        .header("x-amzn-RequestId", request_id)
+        .header("date", http_date(now))
+        .header("content-type", answer.content_type);
+    if let Some(code) = answer.error {
+        response = response.header("x-amzn-errortype", code);
+    }
+    // A world's fault can name a status or code that HTTP cannot carry.
+    response.body(Bytes::from(answer.body)).unwrap_or_else(|_| {
+        let mut response = Response::new(Bytes::from_static(b"the fault's status or code cannot be sent"));
+        *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
+        response
+    })
+}

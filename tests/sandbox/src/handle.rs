@@ -1,0 +1,220 @@
+//! A running sandbox, for synchronous code.
+
+use std::collections::BTreeMap;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::sync::Arc;
+use std::sync::mpsc::Sender;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+use tokio_rustls::TlsAcceptor;
+
+use crate::cloud::Cloud;
+use crate::fault::Fault;
+use crate::glue::{Course, Run};
+use crate::record::Call;
+use crate::server::{Port, listen};
+use crate::world::World;
+use crate::{Error, tls};
+
+/// What a sandbox listens on, and who is told about its calls.
+#[derive(Debug, Default)]
+pub struct Settings {
+    /// Port for HTTP on the loopback interface; 0 is any.
+    pub http_port: u16,
+    /// Port for HTTPS; 0 is any.
+    pub https_port: u16,
+    /// Port of the forward proxy; 0 is any.
+    pub proxy_port: u16,
+    /// Each call is sent here when it has been answered.
+    pub observer: Option<Sender<Call>>,
+}
+
+/// A sandbox that runs in a thread of its own until it is dropped.
+#[derive(Debug)]
+pub struct Sandbox {
+    cloud: Arc<Cloud>,
+    http: SocketAddr,
+    https: SocketAddr,
+    proxy: SocketAddr,
+    ca_pem: String,
+    stop: Option<oneshot::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Sandbox {
+    /// Starts a world on random loopback ports.
+    ///
+    /// # Errors
+    /// As [`Sandbox::start_with`].
+    pub fn start(world: World) -> Result<Self, Error> {
+        Self::start_with(world, Settings::default())
+    }
+
+    /// Starts a world. It listens when this returns.
+    ///
+    /// # Errors
+    /// [`Error::Io`] where a port is taken or no thread is to be had, [`Error::Certificate`], [`Error::Tls`]
+    /// and [`Error::Key`] where no keys can be made.
+    pub fn start_with(world: World, settings: Settings) -> Result<Self, Error> {
+        let regions =
+            world.glue.jobs.iter().filter_map(|job| job.region.as_deref()).chain([world.region.as_str()]);
+        let identity = tls::identity(regions)?;
+        let cloud = Arc::new(Cloud::new(world, settings.observer)?);
+        let bind = |port| -> Result<_, Error> {
+            let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
+            listener.set_nonblocking(true)?;
+            Ok((listener.local_addr()?, listener))
+        };
+        let (http, plain) = bind(settings.http_port)?;
+        let (https, encrypted) = bind(settings.https_port)?;
+        let (proxy, forwarding) = bind(settings.proxy_port)?;
+        let ports = [
+            (plain, Port::Http),
+            (encrypted, Port::Https(TlsAcceptor::from(identity.config))),
+            (forwarding, Port::Proxy { http, https }),
+        ];
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        for (listener, port) in ports {
+            let _guard = runtime.enter();
+            runtime.spawn(listen(cloud.clone(), tokio::net::TcpListener::from_std(listener)?, port));
+        }
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::Builder::new().name("sandbox".into()).spawn(move || {
+            // Ends when told, and when the handle is gone.
+            let _ = runtime.block_on(stopped);
+        })?;
+        Ok(Self {
+            cloud,
+            http,
+            https,
+            proxy,
+            ca_pem: identity.ca_pem,
+            stop: Some(stop),
+            thread: Some(thread),
+        })
+    }
+
+    /// `http://127.0.0.1:PORT`: all services.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.http)
+    }
+
+    /// `https://localhost:PORT`: all services, with a certificate of the sandbox's own authority.
+    pub fn https_url(&self) -> String {
+        format!("https://localhost:{}", self.https.port())
+    }
+
+    /// `http://127.0.0.1:PORT`: a forward proxy, also for CONNECT. All names lead back to the sandbox.
+    pub fn proxy_url(&self) -> String {
+        format!("http://{}", self.proxy)
+    }
+
+    /// Certificate of the sandbox's authority, as a CA bundle.
+    pub fn ca_pem(&self) -> &str {
+        &self.ca_pem
+    }
+
+    /// A token as the kubelet projects it. `issuer` is the name or address of one of the world's issuers; any
+    /// other address makes a token that nobody trusts.
+    ///
+    /// # Errors
+    /// [`Error::Key`] where no signature can be made.
+    pub fn token(&self, issuer: &str, sub: &str, aud: &str, lifetime: Duration) -> Result<String, Error> {
+        self.cloud.token(issuer, sub, aud, lifetime)
+    }
+
+    /// All calls so far, in the order of their answers.
+    pub fn calls(&self) -> Vec<Call> {
+        self.cloud.record().calls.clone()
+    }
+
+    /// How many calls of an operation there were, refused and spoilt ones included.
+    pub fn count(&self, service: &str, operation: &str) -> usize {
+        self.cloud.record().count(service, operation)
+    }
+
+    /// Request lines that the proxy saw, such as `CONNECT sts.us-east-2.amazonaws.com:443`.
+    pub fn proxied(&self) -> Vec<String> {
+        self.cloud.record().proxied.clone()
+    }
+
+    /// Every secret there is: secret keys, session tokens, web identity tokens, authorization tokens.
+    pub fn secrets(&self) -> Vec<String> {
+        self.cloud.record().secrets.iter().cloned().collect()
+    }
+
+    /// How many runs of a Glue job were really started, by whomever; 0 for a job that does not exist.
+    pub fn started(&self, job: &str) -> usize {
+        self.runs(job).len()
+    }
+
+    /// The runs of a Glue job, oldest first.
+    pub fn runs(&self, job: &str) -> Vec<Run> {
+        self.cloud.runs(job).unwrap_or_default()
+    }
+
+    /// Starts a run as if someone else did, and gives its id.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such job, [`Error::Refused`] where it cannot run now.
+    pub fn start_run<K: Into<String>, V: Into<String>>(
+        &self,
+        job: &str,
+        arguments: impl IntoIterator<Item = (K, V)>,
+    ) -> Result<String, Error> {
+        let arguments = arguments.into_iter().map(|(key, value)| (key.into(), value.into()));
+        self.cloud.start_run(job, arguments.collect::<BTreeMap<_, _>>())
+    }
+
+    /// Stops a run as if someone else did.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such job, [`Error::Refused`] where there is no such run or it is over.
+    pub fn stop_run(&self, job: &str, id: &str) -> Result<(), Error> {
+        self.cloud.stop_run(job, id)
+    }
+
+    /// The course of every run of a job from now on.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such job or the course has no step.
+    pub fn set_course(&self, job: &str, course: Course) -> Result<(), Error> {
+        self.cloud.set_course(job, course)
+    }
+
+    /// Sets a fault.
+    ///
+    /// # Errors
+    /// [`Error::World`] where no operation has the name that it strikes.
+    pub fn add_fault(&self, fault: Fault) -> Result<(), Error> {
+        self.cloud.add_fault(fault)
+    }
+
+    /// Takes all faults away.
+    pub fn clear_faults(&self) {
+        self.cloud.faults().clear();
+    }
+
+    /// Moves the sandbox's clock on at once: runs go on, sessions grow old. From five minutes in all, clients
+    /// that do not follow the `Date` of its answers find their signatures refused.
+    pub fn advance(&self, time: Duration) {
+        self.cloud.clock.advance(time);
+    }
+
+    /// Ends every role session now.
+    pub fn expire_sessions(&self) {
+        self.cloud.expire_sessions();
+    }
+}
+
+impl Drop for Sandbox {
+    fn drop(&mut self) {
+        drop(self.stop.take());
+        if let Some(thread) = self.thread.take() {
+            // A panic in there has been printed; a drop has no way to pass it on.
+            let _ = thread.join();
+        }
+    }
+}

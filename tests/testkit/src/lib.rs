@@ -1,0 +1,71 @@
+//! Behaviour tests: the real binary as a process, over the wire, in an empty environment.
+//!
+//! A [`Site`] is where a binary runs: a sandbox with its world, a folder, the environment. [`Site::run`] runs the
+//! binary there to its end; [`Site::start`] gives a [`Running`] process to signal and to kill. Every [`Outcome`] has
+//! been searched for the secrets of its world before a test sees it.
+//!
+//! ```no_run
+//! let site = testkit::Site::documented("target/debug/glue-trigger");
+//! let outcome = site.run(["--job-name", "nightly-etl"]);
+//! outcome.assert_exit(0);
+//! assert_eq!(site.sandbox.started("nightly-etl"), 1);
+//! ```
+//!
+//! [`contract!`] gives a binary the promises that all of them share.
+
+// Test support: a panic is how a test fails.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::missing_panics_doc)]
+
+pub mod contract;
+mod outcome;
+mod process;
+mod site;
+
+pub use outcome::Outcome;
+pub use process::Running;
+pub use rustix::process::Signal;
+pub use sandbox::{Call, Course, Fault, FaultKind, Sandbox, Step, World};
+pub use site::{Site, Worlds};
+
+/// Tests of what every binary promises: help, version, usage, profiles that fail closed, hops that are named,
+/// signals, the termination message, and no secret anywhere.
+///
+/// `contract!("glue-trigger", ["--job-name", "nightly-etl"])`: the binary, and arguments with which it does some
+/// work in the documented world.
+#[macro_export]
+macro_rules! contract {
+    ($binary:literal, $args:expr) => {
+        mod contract {
+            const SUBJECT: $crate::contract::Subject<'static> = $crate::contract::Subject {
+                name: $binary,
+                path: env!(concat!("CARGO_BIN_EXE_", $binary)),
+                args: &$args,
+            };
+            $crate::contract!(@tests SUBJECT:
+                help_shows_every_option_with_its_variable
+                version_is_told
+                a_wrong_option_ends_in_2_before_any_call
+                a_wrong_variable_ends_in_2_and_is_named
+                an_empty_variable_counts_as_unset
+                a_profile_that_is_not_there_never_means_another_identity
+                the_first_hop_is_named
+                the_second_hop_is_named
+                another_account_than_expected_is_refused_before_any_other_call
+                a_signal_while_credentials_are_awaited_ends_in_143
+                a_second_signal_ends_at_once
+                the_termination_message_is_short_and_its_failure_is_harmless
+                no_secret_is_told_at_any_level
+                the_resolved_chain_is_logged
+                credentials_of_the_container_are_never_fetched_through_a_proxy
+            );
+        }
+    };
+    (@tests $subject:ident: $($test:ident)*) => {
+        $(
+            #[test]
+            fn $test() {
+                $crate::contract::$test(&$subject);
+            }
+        )*
+    };
+}

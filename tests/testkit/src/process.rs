@@ -1,0 +1,145 @@
+//! A binary that runs: to be watched, signalled, killed and waited for.
+
+use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
+use std::path::PathBuf;
+use std::process::{Child, Command};
+use std::sync::{Arc, Condvar, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use sandbox::Sandbox;
+
+use crate::outcome::Outcome;
+
+/// No process under test needs longer; one that does hangs.
+const PATIENCE: Duration = Duration::from_secs(90);
+
+/// A running process.
+pub struct Running<'s> {
+    child: Child,
+    stdout: JoinHandle<Vec<u8>>,
+    stderr: Arc<Stderr>,
+    log: PathBuf,
+    sandbox: &'s Sandbox,
+    since: Instant,
+}
+
+/// Standard error as it grows.
+#[derive(Default)]
+struct Stderr {
+    text: Mutex<(String, bool)>,
+    grown: Condvar,
+}
+
+impl<'s> Running<'s> {
+    pub(crate) fn spawn(mut command: Command, stdin: &str, log: PathBuf, sandbox: &'s Sandbox) -> Self {
+        let since = Instant::now();
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut input = child.stdin.take().expect("stdin is piped");
+        // A process that ends before it reads is no failure of the test.
+        let _ = input.write_all(stdin.as_bytes());
+        drop(input);
+        let mut out = child.stdout.take().expect("stdout is piped");
+        let stdout = std::thread::spawn(move || {
+            let mut bytes = Vec::new();
+            out.read_to_end(&mut bytes).expect("stdout can be read");
+            bytes
+        });
+        let mut err = child.stderr.take().expect("stderr is piped");
+        let stderr = Arc::new(Stderr::default());
+        let filled = Arc::clone(&stderr);
+        std::thread::spawn(move || {
+            let mut chunk = [0; 4096];
+            loop {
+                let read = err.read(&mut chunk).unwrap_or(0);
+                let mut text = filled.text.lock().expect("nobody panics with the lock");
+                text.0.push_str(&String::from_utf8_lossy(&chunk[..read]));
+                text.1 = read == 0;
+                filled.grown.notify_all();
+                if read == 0 {
+                    return;
+                }
+            }
+        });
+        Self { child, stdout, stderr, log, sandbox, since }
+    }
+
+    /// The process id.
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Standard error so far.
+    pub fn stderr(&self) -> String {
+        self.stderr.text.lock().expect("nobody panics with the lock").0.clone()
+    }
+
+    /// Waits until standard error has `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        let end = Instant::now() + PATIENCE;
+        let mut held = self.stderr.text.lock().expect("nobody panics with the lock");
+        while !held.0.contains(text) {
+            assert!(!held.1, "ended without `{text}` in its log:\n{}", held.0);
+            let left = end.saturating_duration_since(Instant::now());
+            assert!(!left.is_zero(), "no `{text}` in the log:\n{}", held.0);
+            held = self.stderr.grown.wait_timeout(held, left).expect("nobody panics with the lock").0;
+        }
+    }
+
+    /// Waits until the sandbox has seen `count` calls of an operation.
+    pub fn wait_for_calls(&self, service: &str, operation: &str, count: usize) {
+        let end = Instant::now() + PATIENCE;
+        while self.sandbox.count(service, operation) < count {
+            assert!(Instant::now() < end, "fewer than {count} {service}:{operation}:\n{}", self.stderr());
+            pause();
+        }
+    }
+
+    /// Sends a signal.
+    pub fn signal(&self, signal: Signal) {
+        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
+        kill_process(id, signal).expect("the process is there");
+    }
+
+    /// Kills it as the kernel does, and waits until it is gone.
+    pub fn kill(self) -> Outcome {
+        self.signal(Signal::KILL);
+        self.finish()
+    }
+
+    /// Waits for the end, and searches all it said for the secrets of its world.
+    pub fn finish(mut self) -> Outcome {
+        let status = loop {
+            if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
+                break status;
+            }
+            if self.since.elapsed() > PATIENCE {
+                let _ = self.child.kill();
+                panic!("still running after {PATIENCE:?}:\n{}", self.stderr());
+            }
+            pause();
+        };
+        let elapsed = self.since.elapsed();
+        let stdout = self.stdout.join().expect("the reader of stdout does not panic");
+        let mut held = self.stderr.text.lock().expect("nobody panics with the lock");
+        while !held.1 {
+            held = self.stderr.grown.wait(held).expect("nobody panics with the lock");
+        }
+        let stderr = held.0.clone();
+        drop(held);
+        let termination_log = std::fs::read_to_string(&self.log).ok();
+        let code =
+            status.code().or_else(|| status.signal().map(|signal| 128 + signal)).expect("a code or a signal");
+        let outcome = Outcome { code, stdout, stderr, termination_log, elapsed };
+        outcome.assert_no_secret(&self.sandbox.secrets());
+        outcome
+    }
+}
+
+/// A short pause between two looks at another process.
+#[allow(clippy::disallowed_methods)] // the test waits for a process; there is no clock to pause
+fn pause() {
+    std::thread::sleep(Duration::from_millis(5));
+}
