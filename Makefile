@@ -16,6 +16,8 @@ help: ## List the targets
 setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+# A network of a test's own (ip, unshare), a library that moves a clock (cc).
+	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 
 .PHONY: demo
 demo: ## Run the documented Glue job through two accounts of a local AWS
@@ -38,8 +40,7 @@ check: setup ## Formatting, lints, documentation, licences and bans
 	cargo deny --log-level error check bans licenses sources
 
 # Packed relocations save 5 % of the file; they need glibc 2.36 to relocate itself, which is linked in.
-# Unwind tables are for panics that unwind; here a panic aborts.
-DIST_RUSTFLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs -C force-unwind-tables=no
+DIST_RUSTFLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs
 
 .PHONY: dist
 dist: ## Build the static binaries of the images into target/*/dist

@@ -290,7 +290,9 @@ def need(path: Path) -> Path:
 
 def build() -> None:
     """The binaries, as they are shipped; the sandbox fast enough not to be in the way."""
-    static = os.environ | {"RUSTFLAGS": "-C target-feature=+crt-static"}
+    # The flags of `make dist`: other ones would compile everything once more.
+    flags = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
+    static = os.environ | {"RUSTFLAGS": flags}
     floor = ["cargo", "build", "--profile", "dist", "--target", TRIPLE, "-p", "floor"]
     subprocess.run(["make", "dist"], cwd=ROOT, check=True, stdout=sys.stderr)
     subprocess.run(floor, cwd=ROOT, check=True, env=static)

@@ -71,7 +71,6 @@ fn the_documented_config_file_works_as_it_stands() {
 
 #[test]
 fn the_contract_s_table_of_sources_row_by_row() {
-    let token = |site: &Site| site.path("token").display().to_string();
     let full = || with_default_profile(by_env(Site::pod(BINARY, &world()))).with_irsa_variables();
     let external = "arn:aws:iam::222222222222:role/external-glue";
     let profile = "assumed-role/external-glue/lambda-trigger";
@@ -93,7 +92,6 @@ fn the_contract_s_table_of_sources_row_by_row() {
             format!("assumed-role/external-glue/{name}"),
         ),
     ] {
-        assert!(!token(&site).is_empty());
         site.run(nightly(&args)).assert_exit(0);
         let start = the_call(&site, "StartJobRun");
         assert!(start.caller.ends_with(&caller), "row {row}: {} instead of {caller}", start.caller);
@@ -102,13 +100,25 @@ fn the_contract_s_table_of_sources_row_by_row() {
 
 #[test]
 fn web_identity_comes_before_the_container_and_the_container_before_the_machine() {
-    let site = Site::pod(BINARY, &[world(), pod_identity().to_owned()].concat())
-        .with_pod_identity()
-        .with_irsa_variables();
-    let last = ["--assume-role", "arn:aws:iam::222222222222:role/external-glue"];
-    site.run(nightly(&last)).assert_exit(0);
-    assert!(calls(&site, "AssumeRoleWithWebIdentity").len() == 1);
-    assert!(site.sandbox.calls().iter().all(|call| call.service != "container-credentials"));
+    let last = nightly(&[
+        "--assume-role",
+        "arn:aws:iam::222222222222:role/external-glue",
+        "--allow-instance-metadata",
+    ]);
+    let world = [world(), pod_identity().to_owned()].concat();
+    let asked = |site: &Site| {
+        site.run(&last).assert_exit(0);
+        let calls = site.sandbox.calls();
+        let of = |service: &str| calls.iter().any(|call| call.service == service);
+        (of("container-credentials"), of("instance-metadata"))
+    };
+    let site = Site::pod(BINARY, &world).with_pod_identity();
+    let url = site.sandbox.url();
+    let site = site.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url);
+    assert_eq!(asked(&site), (true, false));
+    let site = Site::pod(BINARY, &world).with_pod_identity().with_irsa_variables();
+    assert_eq!(asked(&site), (false, false));
+    assert_eq!(calls(&site, "AssumeRoleWithWebIdentity").len(), 1);
 }
 
 /// Credentials of a container without tags, as ECS gives them.
@@ -169,6 +179,7 @@ fn three_hops_with_everything_that_can_be_said_about_one() {
     site.run(nightly(&["--assume-role", role])).assert_exit(0);
     let last = calls(&site, "AssumeRole").pop().unwrap();
     assert_eq!(last.caller, "arn:aws:sts::222222222222:assumed-role/external-glue/lambda-trigger");
+    assert!(last.parameters["TransitiveTagKeys"].to_string().contains("team"), "{}", last.parameters);
     let sent = last.parameters.to_string();
     for part in [
         "role/last",
@@ -210,6 +221,58 @@ fn a_credential_process_is_run_without_a_shell() {
     let config = "[profile p]\ncredential_process = /bin/false\nregion = us-east-2\n";
     let config = site.write("other", config).display().to_string();
     site.env("AWS_CONFIG_FILE", config).run(NIGHTLY).assert_exit(77).assert_says("/bin/false failed");
+}
+
+/// The address of the ECS agent is fixed, so this test makes a network of its own in which it has that address.
+#[test]
+fn a_task_s_relative_address_is_asked_at_the_ecs_agent() {
+    const INSIDE: &str = "INSIDE_OWN_NETWORK";
+    if std::env::var_os(INSIDE).is_none() {
+        let script = "ip link set lo up && ip address add 169.254.170.2/32 dev lo && exec \"$0\" --exact --nocapture \
+                      sources::a_task_s_relative_address_is_asked_at_the_ecs_agent";
+        let inside = std::process::Command::new("unshare")
+            .args(["--map-root-user", "--net", "sh", "-c", script])
+            .arg(std::env::current_exe().unwrap())
+            .env(INSIDE, "1")
+            .output()
+            .expect("unshare of util-linux");
+        assert!(inside.status.success(), "{}", String::from_utf8_lossy(&inside.stderr));
+        assert!(String::from_utf8_lossy(&inside.stdout).contains("1 passed"));
+        return;
+    }
+    let without_token = pod_identity().replace("authorization = \"pod-identity-token-of-this-pod\"\n", "");
+    let world = [world(), without_token].concat();
+    let site = Site::pod(BINARY, &world).without("AWS_PROFILE").without("AWS_CONFIG_FILE");
+    forward("169.254.170.2:80", site.sandbox.url().strip_prefix("http://").unwrap());
+    // The proxy must not see the request: its path is what makes the agent hand out the role.
+    let site = site
+        .env("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v1/credentials")
+        .env("http_proxy", "http://127.0.0.1:9");
+    let site = site.env("no_proxy", "127.0.0.1");
+    site.run(nightly(&["--assume-role", "arn:aws:iam::222222222222:role/external-glue"]))
+        .assert_exit(0)
+        .assert_does_not_say("/v1/credentials");
+    assert_eq!(
+        the_call(&site, "AssumeRole").caller,
+        "arn:aws:sts::111111111111:assumed-role/cats-glue/task-1"
+    );
+}
+
+/// Passes connections on to the sandbox.
+fn forward(from: &str, to: &str) {
+    let listener = std::net::TcpListener::bind(from).expect("the agent's address is ours");
+    let to = to.to_owned();
+    std::thread::spawn(move || {
+        for near in listener.incoming() {
+            let near = near.unwrap();
+            let far = std::net::TcpStream::connect(&to).unwrap();
+            for (mut reader, mut writer) in
+                [(near.try_clone().unwrap(), far.try_clone().unwrap()), (far, near)]
+            {
+                std::thread::spawn(move || std::io::copy(&mut reader, &mut writer));
+            }
+        }
+    });
 }
 
 #[test]

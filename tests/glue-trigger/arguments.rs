@@ -185,8 +185,8 @@ fn what_cannot_be_meant_ends_in_2_before_any_call() {
         (&["--arguments", r#"{"--glue-trigger-key": "mine"}"#], "--idempotency-key"),
         (&["--arguments", r#"{"--retries": 3}"#], "--retries"),
         (&["--arguments", "[]"], "JSON object"),
-        (&["--arguments-file", "/nowhere/arguments.json"], "/nowhere/arguments.json"),
-        (&["--execution-role-session-policy", "/nowhere/policy.json"], "/nowhere/policy.json"),
+        (&["--arguments-file", "/nowhere/arguments.json"], "--arguments-file"),
+        (&["--execution-role-session-policy", "/nowhere/policy.json"], "--execution-role-session-policy"),
         (&["--wait-for-slot", "0s"], "--wait-for-slot"),
         (&["--attach", "jr_1", "--argument", "day=monday"], "--attach"),
         (&["--attach", "jr_1", "--arguments", "{}"], "--attach"),
@@ -212,6 +212,33 @@ fn what_cannot_be_meant_ends_in_2_before_any_call() {
     let site = pod(QUICK);
     site.run([""; 0]).assert_exit(2).assert_says("--job-name");
     assert_nothing_sent(&site);
+}
+
+/// A value may be private, and a typing error does not make it less so.
+#[test]
+fn what_is_refused_is_not_quoted() {
+    const SECRET: &str = "hunter2";
+    for object in [
+        "hunter2",
+        "\"hunter2\"",
+        r#"{"--password": "hunter2""#,
+        r#"{"--password": hunter2}"#,
+        r#"{"--password": ["hunter2"]}"#,
+    ] {
+        let site = pod(QUICK);
+        let file = site.write("arguments.json", object).display().to_string();
+        let site = site.env("GLUE_ARGUMENTS", object);
+        let from_file = pod(QUICK);
+        for outcome in [
+            site.run(ETL),
+            from_file.run(etl(&["--arguments", object])),
+            from_file.run(etl(&["--arguments-file", &file])),
+            from_file.run(etl(&["--argument", SECRET])),
+        ] {
+            outcome.assert_exit(2).assert_does_not_say(SECRET);
+            assert!(!outcome.termination().to_string().contains(SECRET), "{object}");
+        }
+    }
 }
 
 #[test]

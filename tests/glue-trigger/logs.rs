@@ -51,6 +51,20 @@ fn both_streams_are_shown_whole_and_in_order() {
     assert_eq!(starts(&site), 2);
 }
 
+/// What was asked for is shown, and where to look is told, however quiet the rest is.
+#[test]
+fn no_level_of_the_log_holds_them_back() {
+    for level in ["warn", "off"] {
+        let site = pod(TALKING).env("RUST_LOG", level);
+        let outcome = site.run(etl(&["--logs"]));
+        outcome.assert_exit(0);
+        assert_told_all(&outcome);
+        let lines = log(&outcome);
+        assert!(lines.iter().any(|line| line["id"] == run_id(&outcome).as_str()), "{lines:#?}");
+        assert!(lines.iter().all(|line| line["message"] != "new state"), "{lines:#?}");
+    }
+}
+
 #[test]
 fn pages_are_read_to_the_end_even_where_some_are_empty() {
     for settings in ["page_size = 10", "page_size = 15\nempty_pages = true"] {

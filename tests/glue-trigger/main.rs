@@ -17,6 +17,7 @@ mod race;
 mod signals;
 mod slot;
 mod start;
+mod stdin;
 mod unclear;
 mod wait;
 

@@ -132,6 +132,19 @@ fn a_failure_is_reported_or_run_again_as_told() {
     assert_eq!((starts(&site), started(&site)), (2, 2));
 }
 
+/// Not to wait is no reason to call a failure a success.
+#[test]
+fn an_earlier_end_is_told_by_a_start_without_a_wait_too() {
+    for (state, code) in [("SUCCEEDED", 0), ("FAILED", 10), ("STOPPED", 11)] {
+        let site = pod(&format!("courses = [{{ steps = [{{ state = '{state}' }}] }}]"));
+        let first = run_id(site.run(keyed(&[])).assert_exit(code));
+        let outcome = site.run(keyed(&["--no-wait"]));
+        assert_eq!(run_id(outcome.assert_exit(code)), first);
+        assert_eq!(outcome.json()["adopted"], true);
+        assert_eq!(starts(&site), 1);
+    }
+}
+
 #[test]
 fn a_second_attempt_is_taken_over_while_it_goes_on() {
     let site = pod("courses = [{ steps = [{ state = 'FAILED' }] }, { steps = [{ state = 'RUNNING' }] }]");
@@ -191,6 +204,32 @@ fn a_run_is_found_behind_many_of_others() {
     assert_eq!(run_id(outcome.assert_exit(0)), ours);
     assert_eq!(starts(&site), 1);
     assert_eq!(calls(&site, "GetJobRuns").len() - before, 61_usize.div_ceil(7));
+}
+
+/// The failure is on one page, the run that goes on behind the border.
+#[test]
+fn a_run_that_goes_on_is_found_behind_a_failed_one_on_another_page() {
+    let table = "courses = [{ steps = [{ state = 'RUNNING' }] }, { steps = [{ state = 'FAILED' }] }]";
+    let site = Site::pod(BINARY, &format!("{}\n[glue]\npage_size = 1\n", world(table)));
+    let ours =
+        ["first", "second"].map(|_| site.sandbox.start_run("etl", [("--glue-trigger-key", KEY[1])]).unwrap());
+    wait_for_state(&site, "FAILED");
+    let outcome = site.run(etl_with_timeout(&keyed(&["--on-prior-failure", "rerun"])));
+    outcome.assert_exit(79);
+    assert_eq!(outcome.termination()["remote_id"], ours[0].as_str());
+    assert_eq!(starts(&site), 0);
+}
+
+/// Pages may be nearly empty: the scan ends all the same, and says how far it came.
+#[test]
+fn a_scan_that_ends_early_is_told() {
+    let table = world("courses = [{ steps = [{ state = 'SUCCEEDED' }] }]");
+    let site = Site::pod(BINARY, &format!("{table}\n[glue]\npage_size = 1\n"));
+    for number in 0..51 {
+        site.sandbox.start_run("etl", [("--number", number.to_string())]).unwrap();
+    }
+    site.run(keyed(&[])).assert_exit(0).assert_says("only the newest 50 were looked through");
+    assert_eq!(calls(&site, "GetJobRuns").len(), 50);
 }
 
 #[test]

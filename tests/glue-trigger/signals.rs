@@ -85,12 +85,24 @@ fn a_run_that_was_taken_over_is_stopped_like_our_own() {
     wait_for_state(&site, "STOPPED");
 }
 
+/// The hint is one that leads to this run: the key is not its key.
+#[test]
+fn an_attached_run_that_is_left_is_attached_to_again() {
+    let site = pod(ENDLESS);
+    let run = site.sandbox.start_run("etl", [("--day", "monday")]).unwrap();
+    let running = site.start(keyed(&["--attach", &run]));
+    running.wait_for_log("RUNNING");
+    let outcome = end(running, Signal::TERM);
+    outcome.assert_exit(143).assert_says(&format!("--attach {run}")).assert_does_not_say("same key");
+    assert_run_goes_on(&site);
+}
+
 /// The answer of a start holds the only id there is, so that it is waited for.
 #[test]
 fn during_the_start_its_answer_is_awaited() {
     for (args, stops) in [(etl(&[]), true), (keyed(&[]), false)] {
         let site = pod(ENDLESS);
-        spoil(&site, fault("StartJobRun", FaultKind::Slow(Duration::from_millis(1500))));
+        spoil(&site, fault("StartJobRun", FaultKind::Slow(Duration::from_millis(800))));
         let running = site.start(&args);
         running.wait_for_calls("glue", "StartJobRun", 1);
         let outcome = end(running, Signal::TERM);
@@ -126,7 +138,7 @@ fn before_the_start_nothing_is_started() {
     let running = site.start(keyed(&[]));
     running.wait_for_calls("glue", "GetJobRuns", 1);
     let outcome = end(running, Signal::TERM);
-    outcome.assert_exit(143);
+    outcome.assert_exit(143).assert_says("nothing was started");
     assert_eq!(starts(&site), 0);
 }
 
@@ -152,6 +164,18 @@ fn during_the_search_for_a_lost_run() {
     let outcome = end(running, Signal::TERM);
     outcome.assert_exit(143).assert_says("may have been started");
     assert_eq!((starts(&site), started(&site)), (1, 0));
+}
+
+/// The same where the search gets no answer.
+#[test]
+fn during_a_silent_search_for_a_lost_run() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("StartJobRun", FaultKind::ResetAfter));
+    spoil(&site, fault("GetJobRuns", FaultKind::Hang).from(2).for_ever());
+    let running = site.start(keyed(&[]));
+    running.wait_for_calls("glue", "GetJobRuns", 2);
+    end(running, Signal::TERM).assert_exit(143).assert_says("may have been started");
+    assert_eq!((starts(&site), started(&site)), (1, 1));
 }
 
 #[test]
@@ -185,15 +209,6 @@ fn a_stop_that_was_not_accepted_is_told() {
         .assert_says(&site.sandbox.runs("etl")[0].id);
     assert_eq!(site.sandbox.runs("etl")[0].state, "RUNNING");
 
-    // Answered with 200 and an error inside: the run has ended before the stop.
-    let site = pod("courses = [{ steps = [{ state = 'RUNNING' }, { state = 'SUCCEEDED', after = '2s' }] }]");
-    let running = site.start(["--job-name", "etl", "--poll-interval", "1h"]);
-    running.wait_for_log("RUNNING");
-    wait_for_state(&site, "SUCCEEDED");
-    let outcome = end(running, Signal::TERM);
-    outcome.assert_exit(143).assert_says("cannot be stopped in state SUCCEEDED");
-    outcome.assert_does_not_say("Glue has accepted");
-
     // Not answered at all.
     let site = pod(ENDLESS);
     spoil(&site, fault("BatchStopJobRun", FaultKind::Hang).for_ever());
@@ -201,6 +216,46 @@ fn a_stop_that_was_not_accepted_is_told() {
     running.wait_for_log("RUNNING");
     let outcome = end(running, Signal::TERM);
     outcome.assert_exit(143).assert_says("did not answer").assert_says("may go on");
+}
+
+/// Glue refuses the stop of a run that is over, with 200 and an error inside: its end is the result.
+#[test]
+fn a_run_that_was_over_before_the_stop_is_reported() {
+    for (state, code) in [("SUCCEEDED", 0), ("FAILED", 10), ("STOPPED", 11)] {
+        let steps = format!("[{{ state = 'RUNNING' }}, {{ state = '{state}', after = '2s' }}]");
+        let site = pod(&format!("courses = [{{ steps = {steps} }}]"));
+        let running = site.start(["--job-name", "etl", "--poll-interval", "1h"]);
+        running.wait_for_log("RUNNING");
+        wait_for_state(&site, state);
+        let outcome = end(running, Signal::TERM);
+        outcome.assert_exit(code).assert_does_not_say("Glue has accepted");
+        assert_eq!(outcome.json()["state"], state);
+        assert_eq!(outcome.termination()["state"], state);
+        assert_eq!(site.sandbox.count("glue", "BatchStopJobRun"), 1);
+    }
+}
+
+/// Nobody knows whether it is over: the look is refused as well.
+#[test]
+fn a_stop_and_a_look_that_are_refused_leave_a_run_that_may_go_on() {
+    let site = pod_without("glue:BatchStopJobRun", ENDLESS);
+    spoil(&site, fault("GetJobRun", FaultKind::Hang).from(2).for_ever());
+    let running = site.start(["--job-name", "etl", "--poll-interval", "1h"]);
+    running.wait_for_log("RUNNING");
+    end(running, Signal::TERM).assert_exit(143).assert_says("may go on");
+}
+
+/// A late answer of the start and a silent stop together still fit into the time that there is.
+#[test]
+fn after_a_slow_start_and_without_an_answer_to_the_stop_the_truth_is_told() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("StartJobRun", FaultKind::Slow(Duration::from_millis(1200))));
+    spoil(&site, fault("BatchStopJobRun", FaultKind::Hang).for_ever());
+    let running = site.start(ETL);
+    running.wait_for_calls("glue", "StartJobRun", 1);
+    let outcome = end(running, Signal::TERM);
+    let run = site.sandbox.runs("etl").remove(0).id;
+    outcome.assert_exit(143).assert_says("did not answer").assert_says("may go on").assert_says(&run);
 }
 
 #[test]

@@ -95,6 +95,32 @@ fn a_retry_with_a_key_is_done_once_and_is_not_the_run_it_retries() {
     assert_eq!(started(&site), 2);
 }
 
+/// Never with other arguments than those of the run: where they cannot be read, nothing is started.
+#[test]
+fn a_retry_whose_arguments_cannot_be_read_starts_nothing() {
+    let site = pod(FAILING);
+    let first = run_id(site.run(ETL).assert_exit(10));
+    for (kind, said) in [(status(200, "", ""), "answered without a run"), (FaultKind::Hang, "--timeout")] {
+        spoil(&site, fault("GetJobRun", kind).for_ever());
+        let outcome = site.run(etl(&["--retry-run", &first, "--timeout", "3s"]));
+        outcome.assert_exit(75).assert_says(said);
+        assert!(outcome.elapsed < Duration::from_secs(15), "{:?}", outcome.elapsed);
+        site.sandbox.clear_faults();
+    }
+    assert_eq!((starts(&site), started(&site)), (1, 1));
+}
+
+/// What is missing need not be the job, and Glue knows better.
+#[test]
+fn what_a_start_does_not_find_is_told_in_glue_s_own_words() {
+    for more in [&[][..], &["--idempotency-key", "k"]] {
+        let site = pod(QUICK);
+        let text = "Security configuration at-rest not found";
+        spoil(&site, fault("StartJobRun", status(400, "EntityNotFoundException", text)));
+        site.run(etl(more)).assert_exit(65).assert_says(text).assert_does_not_say("there is no Glue job");
+    }
+}
+
 #[test]
 fn a_retry_of_what_is_not_there_or_not_over_is_65() {
     let site = pod(FAILING);

@@ -64,9 +64,24 @@ fn a_queue_is_waited_in_and_its_reason_told() {
 fn a_run_that_cannot_be_seen_at_once_is_no_failure() {
     let site = pod(QUICK);
     let unseen = status(400, "EntityNotFoundException", "Job Run jr_ not found");
-    spoil(&site, fault("GetJobRun", unseen).times(3));
-    site.run(ETL).assert_exit(0);
+    spoil(&site, fault("GetJobRun", unseen.clone()).times(3));
+    let outcome = site.run(ETL);
+    // No state of Glue's is invented.
+    assert_eq!(states(outcome.assert_exit(0))[0], "not yet visible");
     assert_eq!(started(&site), 1);
+
+    spoil(&site, fault("GetJobRun", unseen).for_ever());
+    let outcome = site.run(etl(&["--timeout", "2s"]));
+    outcome.assert_exit(79).assert_says("it was not seen yet").assert_does_not_say("last seen");
+}
+
+/// An answer of HTTP 200 without a run says nothing about the run.
+#[test]
+fn an_answer_without_a_run_is_no_state() {
+    let site = pod(ENDLESS);
+    let empty = status(200, "", "");
+    spoil(&site, fault("GetJobRun", empty).from(2).for_ever());
+    site.run(ETL).assert_exit(79).assert_says("answered without a run");
 }
 
 #[test]

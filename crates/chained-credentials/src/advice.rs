@@ -1,5 +1,7 @@
 //! Which side to mend when STS refuses, from what it answered. Pure.
 
+use aws_smithy_types::date_time::Format;
+
 use crate::role::{RoleSpec, account_of};
 use crate::token::Claims;
 
@@ -31,11 +33,14 @@ pub(crate) fn web_identity(refusal: Refusal<'_>, role: &RoleSpec, claims: &Claim
             "account {account} needs an IAM OIDC provider for {iss}, the issuer of the token (is it the cluster you \
              think, and the token untouched?)"
         )],
-        "ExpiredTokenException" => vec![
-            "the token in the file is too old: the kubelet renews a projected token, so mount it as a volume (not by \
-             subPath, not copied), and look at the clock of the node"
-                .to_owned(),
-        ],
+        "ExpiredTokenException" => {
+            let ended = claims.exp.and_then(|exp| exp.fmt(Format::DateTime).ok());
+            let ended = ended.map(|time| format!(" (it ended at {time})")).unwrap_or_default();
+            vec![format!(
+                "the token in the file is too old{ended}: the kubelet renews a projected token, so mount it as a volume \
+                 (not by subPath, not copied), and look at the clock of the node"
+            )]
+        }
         _ => common(refusal, role),
     }
 }
@@ -210,7 +215,7 @@ mod tests {
             iss: Some("https://oidc.example/id/1".into()),
             sub: Some("system:serviceaccount:ns:sa".into()),
             aud: vec!["other".into()],
-            exp: None,
+            exp: Some(aws_smithy_types::DateTime::from_secs(0)),
         };
         for (code, message, expected) in [
             ("AccessDenied", "Not authorized", "`:sub` is system:serviceaccount:ns:sa"),
@@ -220,7 +225,7 @@ mod tests {
                 "No OpenIDConnect provider found",
                 "OIDC provider for https://oidc.example/id/1",
             ),
-            ("ExpiredTokenException", "Token expired", "not by subPath"),
+            ("ExpiredTokenException", "Token expired", "ended at 1970-01-01T00:00:00Z"),
         ] {
             let advice = web_identity(Refusal { code, message }, &role(None), &claims).join("; ");
             assert!(advice.contains(expected), "{code} {message}: {advice}");

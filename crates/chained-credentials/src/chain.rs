@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::http::{SharedHttpClient, SharedHttpConnector
 use aws_smithy_types::retry::RetryConfig;
 use aws_smithy_types::timeout::TimeoutConfig;
 use tokio::sync::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use crate::advice::{self, Refusal};
 use crate::error::{ChainError, ErrorKind, HopError};
@@ -29,8 +29,10 @@ const MARGIN: Duration = Duration::from_mins(5);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// The same while the old session still works: better to go on with that one and try again later.
 const PATIENCE_AT_REFRESH: Duration = Duration::from_secs(5);
-/// After a failed renewal, the next attempt comes this much later at the latest.
-const NEXT_REFRESH: Duration = Duration::from_secs(30);
+/// After a failed renewal, the next attempt comes after this, or after half of what is left of the old session.
+const NEXT_REFRESH: Duration = Duration::from_secs(15);
+/// STS answers in milliseconds; a silent one is asked again within our patience.
+const STS_ANSWER: Duration = Duration::from_secs(10);
 
 /// How the chain, and the service clients over it, reach the network. Every timeout in it is explicit.
 #[derive(Clone, Debug)]
@@ -98,7 +100,11 @@ impl Held {
 impl Chain {
     /// A chain that has sent nothing yet.
     pub fn new(spec: ChainSpec, transport: Transport) -> Self {
-        let sts = aws_sdk_sts::Client::new(&base_config(&spec, &transport).build());
+        let read_timeout = transport.timeouts.read_timeout().unwrap_or(STS_ANSWER).min(STS_ANSWER);
+        let timeouts = transport.timeouts.to_builder().read_timeout(read_timeout).build();
+        let config =
+            base_config(&spec, &transport).timeout_config(timeouts).retry_config(RetryConfig::disabled());
+        let sts = aws_sdk_sts::Client::new(&config.build());
         let held = Mutex::new((0..=spec.hops.len()).map(|_| None).collect());
         Self(Arc::new(Inner { spec, transport, sts, held }))
     }
@@ -131,6 +137,10 @@ impl Chain {
     }
 
     /// Asks STS who the end of the chain is; needs no permission.
+    ///
+    /// # Errors
+    ///
+    /// The hop that failed, or STS out of reach.
     pub async fn caller_identity(&self) -> Result<CallerIdentity, ChainError> {
         let session = self.session().await?;
         let number = self.0.spec.hops.len();
@@ -165,7 +175,17 @@ impl Chain {
         for number in first_due..held.len() {
             let previous =
                 number.checked_sub(1).and_then(|before| held[before].as_ref()).map(|hop| &hop.session);
-            match self.take(number, previous, patience).await {
+            let taken = self.take(number, previous, patience);
+            let taken = if still_valid {
+                // Who waits for the lock has work to do, and credentials to do it with.
+                timeout(PATIENCE_AT_REFRESH, taken).await.unwrap_or_else(|_| {
+                    let silent = SourceError::new(ErrorKind::Unavailable, "no answer in time");
+                    Err(self.failed(number, self.action(number), None, silent))
+                })
+            } else {
+                taken.await
+            };
+            match taken {
                 Ok(session) => {
                     self.log(number, &session);
                     held[number] = Some(Held::new(session, clock()));
@@ -174,7 +194,8 @@ impl Chain {
                     Some(hop) if hop.is_valid(clock()) => {
                         let left =
                             hop.session.credentials.expiry().and_then(|end| end.duration_since(clock()).ok());
-                        hop.due = Some(clock() + left.unwrap_or(NEXT_REFRESH).min(NEXT_REFRESH) / 2);
+                        hop.due =
+                            Some(clock() + left.map_or(NEXT_REFRESH, |left| NEXT_REFRESH.min(left / 2)));
                         tracing::warn!(%error, "session not renewed; the old one still works, the next try comes soon");
                         break;
                     }
@@ -358,7 +379,7 @@ fn base_config(spec: &ChainSpec, transport: &Transport) -> aws_types::sdk_config
 }
 
 /// Sessions end by the wall clock: the one clock that STS and we share.
-#[allow(clippy::disallowed_methods)]
+#[expect(clippy::disallowed_methods, reason = "the room of the wall clock in this crate")]
 fn clock() -> SystemTime {
     SystemTime::now()
 }

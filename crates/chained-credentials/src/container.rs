@@ -29,6 +29,9 @@ const MAX_ANSWER: usize = 64 * 1024;
 #[derive(Clone)]
 pub(crate) struct ContainerEndpoint {
     url: String,
+    /// The variable that names it, and the host: the path is a capability (whoever knows it gets the task's role),
+    /// so it is never shown.
+    shown: String,
     authorization: Option<Authorization>,
 }
 
@@ -42,33 +45,31 @@ enum Authorization {
 impl ContainerEndpoint {
     /// The endpoint that the environment names, if it names one.
     pub(crate) fn from_env(env: &Env) -> Result<Option<Self>, ConfigError> {
-        let wrong = |place: &str, value: &str, problem| {
-            Err(ConfigError::Value { place: place.to_owned(), value: value.to_owned(), problem })
+        let wrong = |variable: &str, problem| {
+            Err(ConfigError::Value { place: variable.to_owned(), value: "(not shown)".to_owned(), problem })
         };
-        let url = if let Some(path) = env.get(env::CONTAINER_RELATIVE_URI) {
+        let (variable, url) = if let Some(path) = env.get(env::CONTAINER_RELATIVE_URI) {
             if !path.starts_with('/') {
-                return wrong(env::CONTAINER_RELATIVE_URI, path, "is not a path");
+                return wrong(env::CONTAINER_RELATIVE_URI, "is not a path");
             }
-            format!("{ECS_AGENT}{path}")
+            (env::CONTAINER_RELATIVE_URI, format!("{ECS_AGENT}{path}"))
         } else if let Some(url) = env.get(env::CONTAINER_FULL_URI) {
-            if !may_be_asked(url) {
-                return wrong(
-                    env::CONTAINER_FULL_URI,
-                    url,
-                    "is neither https nor an agent on this machine, so it is given no token",
-                );
-            }
-            url.to_owned()
+            (env::CONTAINER_FULL_URI, url.to_owned())
         } else {
             return Ok(None);
         };
+        let Some(host) = host_to_ask(&url) else {
+            return wrong(variable, "is neither https nor an agent on this machine, so it is given no token");
+        };
+        let shown = format!("{variable}, host {host}");
         let file = env.get(env::CONTAINER_TOKEN_FILE).map(|path| Authorization::File(PathBuf::from(path)));
         let value = || env.get(env::CONTAINER_TOKEN).map(|value| Authorization::Value(value.to_owned()));
-        Ok(Some(Self { url, authorization: file.or_else(value) }))
+        Ok(Some(Self { url, shown, authorization: file.or_else(value) }))
     }
 
-    pub(crate) fn url(&self) -> &str {
-        &self.url
+    /// The variable and the host, for messages.
+    pub(crate) fn shown(&self) -> &str {
+        &self.shown
     }
 
     /// Asks once. `direct` must not go through a proxy: the request carries a token, and the agent is local.
@@ -92,10 +93,11 @@ impl ContainerEndpoint {
             (200, body) => {
                 credentials_from_json(&body, "container").map_err(|problem| self.unavailable(problem))
             }
-            (status, _) => {
+            (status, body) => {
                 let kind =
                     if status < 500 && status != 429 { ErrorKind::Denied } else { ErrorKind::Unavailable };
-                Err(SourceError::new(kind, format!("{} answered HTTP {status}", self.url)).advise(
+                let text = refusal_text(&body);
+                Err(SourceError::new(kind, format!("{} answered HTTP {status}{text}", self.shown)).advise(
                     "look at the task role or the pod identity association of this service account, and at the \
                      agent's own log",
                 ))
@@ -123,32 +125,50 @@ impl ContainerEndpoint {
     }
 
     fn config(&self, problem: &str) -> SourceError {
-        SourceError::new(ErrorKind::Config, format!("{} {problem}", self.url))
+        SourceError::new(ErrorKind::Config, format!("{} {problem}", self.shown))
     }
 
     fn unavailable(&self, problem: impl std::fmt::Display) -> SourceError {
-        SourceError::new(ErrorKind::Unavailable, format!("{}: {problem}", self.url))
+        SourceError::new(ErrorKind::Unavailable, format!("{}: {problem}", self.shown))
     }
 }
 
-/// The token stays out, and so does a query string.
+/// Neither the token nor the path of the address.
 impl std::fmt::Debug for ContainerEndpoint {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ContainerEndpoint").field("url", &self.url).finish_non_exhaustive()
+        f.debug_struct("ContainerEndpoint").field("shown", &self.shown).finish_non_exhaustive()
     }
 }
 
-fn may_be_asked(url: &str) -> bool {
-    if url.starts_with("https://") {
-        return true;
-    }
-    let Some(rest) = url.strip_prefix("http://") else { return false };
-    let authority = rest.split(['/', '?']).next().unwrap_or_default();
-    let host = match authority.rfind(':') {
-        Some(colon) if !authority[colon..].contains(']') => &authority[..colon],
-        _ => authority,
+/// The host of an address that may be asked with a token: https, or plain HTTP on this machine.
+fn host_to_ask(url: &str) -> Option<String> {
+    let uri: http::Uri = url.parse().ok()?;
+    let host = uri.host()?;
+    let local = PLAIN_HTTP_HOSTS.contains(&host)
+        || host.parse::<std::net::Ipv4Addr>().is_ok_and(|address| address.is_loopback());
+    let fine = match uri.scheme_str() {
+        Some("https") => true,
+        Some("http") => local,
+        _ => false,
     };
-    PLAIN_HTTP_HOSTS.contains(&host) || host.parse::<std::net::Ipv4Addr>().is_ok_and(|ip| ip.is_loopback())
+    // A user name before the host is a way to make one host look like another.
+    let plain = uri.authority().is_some_and(|authority| !authority.as_str().contains('@'));
+    (fine && plain).then(|| host.to_owned())
+}
+
+/// What an agent says when it refuses: ECS in JSON, EKS in a line of text.
+fn refusal_text(body: &[u8]) -> String {
+    #[derive(serde::Deserialize)]
+    struct Refusal {
+        code: Option<String>,
+        message: Option<String>,
+    }
+    let text = match serde_json::from_slice(body) {
+        Ok(Refusal { code, message }) => [code, message].into_iter().flatten().collect::<Vec<_>>().join(": "),
+        Err(_) => String::from_utf8_lossy(body).lines().next().unwrap_or_default().to_owned(),
+    };
+    let text: String = text.chars().filter(|c| !c.is_control()).take(200).collect();
+    if text.is_empty() { text } else { format!(": {text}") }
 }
 
 /// The last text of a chain of causes: above it the SDK only says "io error".
@@ -199,6 +219,8 @@ mod tests {
             ("http://169.254.170.2.example.com/x", false),
             ("http://127.0.0.1.example.com/", false),
             ("http://user@169.254.170.2/x", false),
+            ("http://localhost:80@example.com/x", false),
+            ("https://user@example.com/x", false),
             ("ftp://127.0.0.1/", false),
         ] {
             assert_eq!(endpoint(&[("AWS_CONTAINER_CREDENTIALS_FULL_URI", url)]).is_ok(), fine, "{url}");

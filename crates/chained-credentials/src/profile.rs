@@ -1,5 +1,5 @@
-//! The AWS CLI's two files, and the chain that a profile in them describes. Fails closed: whatever is named
-//! and not there is an error, never a reason to look elsewhere.
+//! The AWS CLI's two files and the profiles in them. Fails closed: whatever is named and not there is an error,
+//! never a reason to look elsewhere.
 
 use std::io::ErrorKind as Io;
 use std::path::{Path, PathBuf};

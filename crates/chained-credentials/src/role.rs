@@ -176,7 +176,8 @@ pub(crate) fn external_id(text: &str) -> Result<String, RoleSpecError> {
     if (2..=1224).contains(&text.len()) && text.chars().all(fits) {
         return Ok(text.to_owned());
     }
-    Err(bad("external-id", text, "must be 2 to 1224 characters of letters, digits and _+=,.@:/-"))
+    // Not shown: some treat it as a secret.
+    Err(bad("external-id", "…", "must be 2 to 1224 characters of letters, digits and _+=,.@:/-"))
 }
 
 /// 900 to 43,200 seconds: the range of `DurationSeconds` in the STS API.

@@ -50,7 +50,7 @@ pub struct ChainSpec {
 }
 
 /// Where the first credentials come from.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub(crate) enum Source {
     /// Access keys, and the place they stand in.
     Keys(Credentials, String),
@@ -59,7 +59,7 @@ pub(crate) enum Source {
     InstanceMetadata {
         endpoint: Option<String>,
     },
-    /// A program and its arguments, which prints credentials.
+    /// A command line whose program prints credentials.
     Process(String),
 }
 
@@ -137,14 +137,12 @@ impl ChainSpec {
     pub fn region(&self) -> &str {
         &self.region
     }
+}
 
-    /// The role that the chain ends in; `None` where its source is all there is and is no web identity.
-    pub fn last_role(&self) -> Option<&RoleSpec> {
-        match (self.hops.last(), &self.source) {
-            (Some(hop), _) => Some(&hop.role),
-            (None, Source::WebIdentity(web)) => Some(&web.role),
-            (None, _) => None,
-        }
+/// As [`fmt::Display`]: a command line can hold a secret.
+impl fmt::Debug for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
@@ -161,7 +159,7 @@ impl fmt::Display for Source {
                     web.role.arn
                 )
             }
-            Self::Container(endpoint) => write!(f, "container credentials ({})", endpoint.url()),
+            Self::Container(endpoint) => write!(f, "container credentials ({})", endpoint.shown()),
             Self::InstanceMetadata { .. } => f.write_str("instance metadata"),
             Self::Process(_) => f.write_str("credential_process"),
         }

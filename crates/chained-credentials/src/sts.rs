@@ -1,10 +1,9 @@
-//! The three STS calls of a chain, each sent once, and what a failure of theirs means.
+//! The three STS calls of a chain, each sent once (the client given must not retry), and what a failure of theirs means.
 
 use std::time::Duration;
 
 use aws_credential_types::Credentials;
 use aws_sdk_sts::Client;
-use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sts::operation::RequestId;
 use aws_sdk_sts::types::{PolicyDescriptorType, Tag};
@@ -96,7 +95,7 @@ pub(crate) async fn caller_identity(sts: &Client, who: Credentials) -> Result<Ca
 }
 
 fn as_caller(credentials: Credentials) -> aws_sdk_sts::config::Builder {
-    aws_sdk_sts::Config::builder().credentials_provider(credentials).retry_config(RetryConfig::disabled())
+    aws_sdk_sts::Config::builder().credentials_provider(credentials)
 }
 
 fn seconds(duration: Duration) -> i32 {
@@ -135,12 +134,14 @@ where
         // The SDK calls it a refusal when a good answer cannot be read.
         SdkError::ServiceError(answer) if answer.raw().status().is_success() => unreadable(),
         SdkError::ServiceError(refused) => {
-            let (code, message) = (refused.err().code(), refused.err().message().unwrap_or("no text"));
             let status = refused.raw().status().as_u16();
+            let code = refused.err().code();
+            // A page of a proxy has neither code nor text of AWS.
+            let message = refused.err().message().map_or_else(|| format!("HTTP {status}"), str::to_owned);
             SourceError {
-                kind: kind_of(code, message, status),
+                kind: kind_of(code, &message, status),
                 code: code.map(str::to_owned),
-                message: message.to_owned(),
+                message,
                 request_id: refused.err().request_id().map(str::to_owned),
                 advice: Vec::new(),
             }
@@ -179,6 +180,8 @@ fn kind_of(code: Option<&str>, message: &str, status: u16) -> ErrorKind {
             ErrorKind::Unavailable
         }
         _ if status >= 500 || status == 429 => ErrorKind::Unavailable,
+        // The proxy wants a password.
+        _ if status == 407 => ErrorKind::Config,
         _ => ErrorKind::Denied,
     }
 }

@@ -3,6 +3,7 @@
 use std::io::ErrorKind as Io;
 use std::path::Path;
 
+use aws_smithy_types::DateTime;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
@@ -18,8 +19,8 @@ pub(crate) struct Claims {
     pub(crate) sub: Option<String>,
     /// The audiences; IAM expects `sts.amazonaws.com` among them.
     pub(crate) aud: Vec<String>,
-    /// Expiry, in seconds since 1970.
-    pub(crate) exp: Option<u64>,
+    /// Expiry.
+    pub(crate) exp: Option<DateTime>,
 }
 
 #[derive(Deserialize)]
@@ -55,8 +56,7 @@ pub(crate) fn claims(token: &str) -> Claims {
     let Some(payload) = payload.and_then(|bytes| serde_json::from_slice::<Payload>(&bytes).ok()) else {
         return Claims::default();
     };
-    #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss)] // seconds since 1970, for a message
-    let exp = payload.exp.map(|exp| exp as u64);
+    let exp = payload.exp.map(DateTime::from_secs_f64);
     let aud = match payload.aud {
         None => Vec::new(),
         Some(Audience::One(aud)) => vec![aud],
@@ -104,7 +104,10 @@ mod tests {
         ));
         assert_eq!(read.iss.as_deref(), Some("https://o"));
         assert_eq!(read.sub.as_deref(), Some("system:serviceaccount:a:b"));
-        assert_eq!((read.aud, read.exp), (vec!["sts.amazonaws.com".to_owned()], Some(12)));
+        assert_eq!(
+            (read.aud, read.exp),
+            (vec!["sts.amazonaws.com".to_owned()], Some(DateTime::from_secs(12)))
+        );
         assert_eq!(claims(&jwt(r#"{"aud":"x"}"#)).aud, ["x"]);
     }
 

@@ -7,7 +7,8 @@ use crate::once::MARKER;
 
 /// Arguments of a run by name. Every name starts with `--`, as Glue wants it.
 ///
-/// The values may be as private as the user's script: nothing prints them.
+/// The values may be as private as the user's script: nothing prints them, nor any error a part of a text that may
+/// hold one.
 pub(crate) type Arguments = BTreeMap<String, String>;
 
 /// Parses one `K=V`. The `--` in front of `K` may be left out.
@@ -18,14 +19,15 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 
 /// Parses a JSON object of strings, the form that `aws glue start-job-run --arguments` takes.
 pub(crate) fn json(text: &str) -> Result<Arguments, String> {
-    let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(text)
-        .map_err(|error| format!("it should be a JSON object such as {{\"--day\": \"monday\"}}: {error}"))?;
+    let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).map_err(|error| {
+        format!("it should be a JSON object such as {{\"--day\": \"monday\"}}: {}", fault(&error))
+    })?;
     values
         .into_iter()
         .map(|(name, value)| match value {
             serde_json::Value::String(value) => Ok((named(&name)?, value)),
             // Glue knows strings only. A number would have to be guessed into one: is 1.0 "1" or "1.0"?
-            other => Err(format!("the value of {name} is {other}, but Glue takes strings only")),
+            _ => Err(format!("the value of {name} is no string, but Glue takes strings only")),
         })
         .collect()
 }
@@ -53,11 +55,21 @@ pub(crate) fn policy(text: &str) -> Result<String, String> {
     let policy = if text.trim_start().starts_with('{') { text.to_owned() } else { text_of(text)? };
     let policy = policy.trim();
     serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(policy)
-        .map_err(|error| format!("it should be a policy in JSON: {error}"))?;
+        .map_err(|error| format!("it should be a policy in JSON: {}", fault(&error)))?;
     match policy.chars().count() {
         length if length > LONGEST => Err(format!("it has {length} characters, {LONGEST} are allowed")),
         _ => Ok(policy.to_owned()),
     }
+}
+
+/// What is wrong with a JSON text, and where. The parser's own words may quote a value.
+fn fault(error: &serde_json::Error) -> String {
+    let what = match error.classify() {
+        serde_json::error::Category::Eof => "it ends too early",
+        serde_json::error::Category::Data => "it is something else",
+        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is no JSON",
+    };
+    format!("{what}, line {} column {}", error.line(), error.column())
 }
 
 /// The name as Glue wants it.
@@ -120,6 +132,27 @@ mod tests {
         for (text, expected) in bad {
             let error = json(text).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn no_error_quotes_a_value() {
+        for text in [
+            "hunter2",
+            "\"hunter2\"",
+            r#"{"--password": "hunter2""#,
+            r#"{"--password": hunter2}"#,
+            r#"{"--password": ["hunter2"]}"#,
+            r#"["hunter2"]"#,
+            r#"{"--password": "hunter2"} hunter2"#,
+        ] {
+            for error in [json(text).unwrap_err(), pair("hunter2").unwrap_err()] {
+                assert!(!error.contains("hunter2"), "{text}: {error}");
+            }
+        }
+        for text in ["{hunter2", "{\"hunter2\": hunter2}"] {
+            let error = policy(text).unwrap_err();
+            assert!(!error.contains("hunter2"), "{text}: {error}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! The beginning of a run: at most one start for a key, never a second one by accident.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::duration::Human;
@@ -17,12 +18,13 @@ use crate::run::{Place, Verdict};
 /// nothing promises that `GetJobRuns` shows a run at once.
 const SETTLING: [Duration; 3] = [Duration::ZERO, Duration::from_secs(2), Duration::from_secs(4)];
 
-/// How long a start in flight may take once a signal has come: its answer holds the id of what there is to stop,
-/// and the runtime ends everything after four seconds.
-const ANSWER_LIMIT: Duration = Duration::from_secs(3);
+/// How long what is in flight may take once a signal has come. The answer of a start holds the id of what there is
+/// to stop, so it is worth waiting for; it leaves time to stop that run before the runtime ends everything, four
+/// seconds after the signal.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
 
-/// How often a start is sent in all, where each one got no clear answer and left no run behind.
-const UNCLEAR_SENDS: u32 = 3;
+/// How long the search may take that follows a start refused for want of a slot, where `--timeout` is over.
+const LAST_SEARCH: Duration = Duration::from_secs(10);
 
 /// First pause while waiting for a slot; it grows by half each time.
 const SLOT_PAUSE: Duration = Duration::from_secs(5);
@@ -36,6 +38,8 @@ pub(crate) struct Begun {
     pub(crate) run_id: String,
     /// Found, not started.
     pub(crate) adopted: bool,
+    /// What its state meant when it was found.
+    pub(crate) verdict: Verdict,
 }
 
 /// What stands between a `StartJobRun` and a run to wait for.
@@ -50,72 +54,86 @@ enum Obstacle {
 }
 
 /// Starts a run, or finds the one that was started for the same key.
+///
+/// After a signal it ends within [`ANSWER_LIMIT`], whatever it is waiting for.
 pub(crate) async fn begin(
     job: &Job<'_>,
     start: &Start,
     place: &Place,
     ctx: &Context,
 ) -> Result<Begun, Error> {
+    let may_have_started = Cell::new(false);
+    tokio::select! {
+        begun = find_or_start(job, start, place, ctx, &may_have_started) => begun,
+        exit = out_of_patience(ctx) => Err(Error::interrupted(job.name, exit, may_have_started.get())),
+    }
+}
+
+/// [`begin`] without the end of patience, for which `may_have_started` is kept true while there is a start that
+/// has no clear answer.
+async fn find_or_start(
+    job: &Job<'_>,
+    start: &Start,
+    place: &Place,
+    ctx: &Context,
+    may_have_started: &Cell<bool>,
+) -> Result<Begun, Error> {
     let marker = ctx.key().map(|key| once::marker(key, start.retry_run.as_deref()));
     let lookup = |source| Error::lookup(job.name, place, source);
-    let not_started = |source| Error::not_started(job.name, place, source);
-    let unsettled = |source: Unclear| Error::Unsettled { job: job.name.to_owned(), source };
+    let late = |_| Error::LookupTimeout { what: "looking for runs of this key" };
 
     let mut search = None;
     if let Some(marker) = &marker {
         let found = timeout_at(ctx.deadline(), job.marked(marker)).await;
-        let earlier = found.map_err(|_| Error::LookupTimeout)?.map_err(lookup)?;
+        let earlier = found.map_err(late)?.map_err(lookup)?;
         match once::decide(&earlier, ctx.on_prior_failure() == OnPriorFailure::Rerun) {
             Decision::Adopt(run) => return Ok(adopt(run)),
             Decision::Start => search = Some(Search { job, marker, known: earlier, ctx }),
         }
     }
-    let arguments = arguments(job, start, marker.as_deref()).await.map_err(not_started)?;
+    let not_started = |source| match &search {
+        // Its runs could be listed: whatever is missing, it is not the job.
+        Some(_) => Error::NotStarted { job: job.name.to_owned(), place: place.clone(), source },
+        None => Error::not_started(job.name, place, source),
+    };
+    let arguments = timeout_at(ctx.deadline(), arguments(job, start, marker.as_deref())).await;
+    let arguments = arguments
+        .map_err(|_| Error::LookupTimeout { what: "reading the arguments of the run to retry" })?
+        .map_err(not_started)?;
 
     let mut slot = Slot::new(start.wait_for_slot, ctx);
-    let mut unclear_sends = 0;
     loop {
         if let Some(exit) = ctx.interruption() {
-            return Err(Error::interrupted(job.name, exit, unclear_sends > 0));
+            return Err(Error::interrupted(job.name, exit, false));
         }
-        let answer = tokio::select! {
-            answer = ctx.start("glue:StartJobRun", async || job.start(start, &arguments).await) => answer,
-            exit = out_of_patience(ctx) => return Err(Error::interrupted(job.name, exit, true)),
+        may_have_started.set(true);
+        let answer = ctx.start("glue:StartJobRun", async || job.start(start, &arguments).await).await;
+        let obstacle = match judge(answer) {
+            Ok(run_id) => return Ok(Begun { run_id, adopted: false, verdict: Verdict::Pending }),
+            Err(obstacle) => obstacle,
         };
-        match judge(answer) {
-            Ok(run_id) => return Ok(Begun { run_id, adopted: false }),
-            // What comes after an unclear send says nothing about that one.
-            Err(Obstacle::Refused(source)) if unclear_sends > 0 => return Err(unsettled(source.into())),
-            Err(Obstacle::Refused(source)) => return Err(not_started(source)),
-            Err(Obstacle::Unclear(source)) => {
-                let Some(search) = &search else {
-                    let console = place.console(job.name, None);
-                    return Err(Error::Unknown { job: job.name.to_owned(), console, source });
-                };
-                tracing::warn!("{source}; looking whether a run of this key was started");
-                unclear_sends += 1;
-                match search.until_settled().await {
-                    Ok(Some(run)) => return Ok(adopt(run)),
-                    Ok(None) if unclear_sends < UNCLEAR_SENDS => {}
-                    Ok(None) => return Err(unsettled(source)),
-                    Err(error) => return Err(unsettled(error.into())),
-                }
+        may_have_started.set(matches!(obstacle, Obstacle::Unclear(_)));
+        match (obstacle, &search) {
+            (Obstacle::Refused(source), _) => return Err(not_started(source)),
+            (Obstacle::Unclear(source), Some(search)) => return search.settle(source).await,
+            (Obstacle::Unclear(source), None) => {
+                let console = place.console(job.name, None);
+                return Err(Error::Unknown { job: job.name.to_owned(), console, source });
             }
-            Err(Obstacle::NoSlot(source)) => {
-                if let Some(search) = &search {
-                    let found =
-                        if slot.is_over() { search.until_settled().await } else { search.once().await };
-                    match found {
-                        Ok(Some(run)) => return Ok(adopt(run)),
-                        Ok(None) => {}
-                        Err(error) if unclear_sends > 0 => return Err(unsettled(error.into())),
-                        Err(error) => return Err(lookup(error)),
+            (Obstacle::NoSlot(source), search) => {
+                let over = slot.is_over();
+                if let Some(search) = search {
+                    let looking =
+                        async { if over { search.until_settled().await } else { search.once().await } };
+                    // At the end of the wait for a slot, that of the whole may have come as well; a run of the
+                    // same key in the slot must still be seen.
+                    let limit = ctx.deadline().max(Instant::now() + LAST_SEARCH);
+                    let found = timeout_at(limit, looking).await.map_err(late)?.map_err(lookup)?;
+                    if let Some(run) = found {
+                        return Ok(adopt(run));
                     }
                 }
-                if slot.is_over() && unclear_sends > 0 {
-                    return Err(unsettled(source.into()));
-                }
-                if slot.is_over() {
+                if over {
                     return Err(Error::Busy { job: job.name.to_owned(), source });
                 }
                 slot.pause(job, ctx).await;
@@ -150,7 +168,7 @@ fn adopt(run: Marked) -> Begun {
             );
         }
     }
-    Begun { run_id: run.id, adopted: true }
+    Begun { run_id: run.id, adopted: true, verdict: run.verdict }
 }
 
 /// The arguments to send: those of the run to retry, then the user's, then the marker.
@@ -178,6 +196,22 @@ struct Search<'a> {
 }
 
 impl Search<'_> {
+    /// Finds out what became of a start without a clear answer, and never sends another: one that is late may
+    /// still be carried out, and then there would be two runs.
+    async fn settle(&self, source: Unclear) -> Result<Begun, Error> {
+        tracing::warn!("{source}; looking whether a run of this key was started");
+        let source = match timeout_at(self.ctx.deadline(), self.until_settled()).await {
+            Ok(Ok(Some(run))) => return Ok(adopt(run)),
+            Ok(Err(error)) => error.into(),
+            Ok(Ok(None)) | Err(_) => source,
+        };
+        let job = self.job.name;
+        match self.ctx.interruption() {
+            Some(exit) => Err(Error::interrupted(job, exit, true)),
+            None => Err(Error::Unsettled { job: job.to_owned(), source }),
+        }
+    }
+
     async fn once(&self) -> Result<Option<Marked>, CallError> {
         let mut found = self.job.marked(self.marker).await?;
         found.retain(|run| self.known.iter().all(|known| known.id != run.id));

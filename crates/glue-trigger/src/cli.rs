@@ -137,7 +137,8 @@ pub struct Cli {
 
     /// Show what the run writes to CloudWatch (output and error) on stderr
     ///
-    /// Logs that are missing or refused never fail the run.
+    /// Logs that are missing or refused never fail the run. Once it has ended, late lines are waited for,
+    /// 10 s at most.
     #[arg(long, env = "GLUE_LOGS")]
     logs: bool,
 

@@ -26,14 +26,19 @@ pub enum Error {
         /// What Glue said.
         source: CallError,
     },
-    /// The same, because the answers took too long.
-    #[error("nothing was started, because looking for earlier runs of this key took longer than --timeout")]
-    LookupTimeout,
+    /// What has to come before the start took too long.
+    #[error("nothing was started, because {what} took longer than --timeout")]
+    LookupTimeout {
+        /// What took so long.
+        what: &'static str,
+    },
     /// The start, or a call that has to come before it, failed without starting anything.
-    #[error("job {job} was not started: {source}")]
+    #[error("job {job} was not started ({place}): {source}")]
     NotStarted {
         /// Name of the job.
         job: String,
+        /// Where it was to be started.
+        place: Place,
         /// What Glue said.
         source: CallError,
     },
@@ -63,8 +68,8 @@ pub enum Error {
     },
     /// The start got no clear answer, and no run of the key is to be seen.
     #[error(
-        "no run of job {job} with this key can be seen, but one may have been started: {source}; \
-         starting again with the same key looks for it first"
+        "job {job} may have been started: {source}; no run of this key was seen up to now, and the next process \
+         with the same key looks for it first"
     )]
     Unsettled {
         /// Name of the job.
@@ -73,12 +78,12 @@ pub enum Error {
         source: Unclear,
     },
     /// Our wait is over, the run is not.
-    #[error("run {run_id} has not ended within {}: it was last seen {state} and goes on", Human(*.timeout))]
+    #[error("run {run_id} has not ended within {}: {}", Human(*.timeout), last_seen(state.as_deref()))]
     Deadline {
         /// Id of the run.
         run_id: String,
-        /// Its last state.
-        state: String,
+        /// Its last state, where it was seen at all.
+        state: Option<String>,
         /// How long it was waited for.
         timeout: Duration,
     },
@@ -133,8 +138,11 @@ impl Error {
 
     /// A failure that leaves nothing started.
     pub(crate) fn not_started(job: &str, place: &Place, source: CallError) -> Self {
-        Self::no_such_job(job, place, source)
-            .unwrap_or_else(|source| Self::NotStarted { job: job.to_owned(), source })
+        Self::no_such_job(job, place, source).unwrap_or_else(|source| Self::NotStarted {
+            job: job.to_owned(),
+            place: place.clone(),
+            source,
+        })
     }
 
     /// A signal before there was a run to follow.
@@ -156,12 +164,27 @@ impl Error {
         }
     }
 
+    /// Of a start the code alone says too little: the run to retry or a security configuration may be what is
+    /// missing. To list runs takes nothing but the job.
     fn no_such_job(job: &str, place: &Place, source: CallError) -> Result<Self, CallError> {
-        if is_not_found(&source) && source.operation() != "glue:GetJobRun" {
+        let names_job = match source.operation() {
+            "glue:GetJobRuns" => true,
+            "glue:StartJobRun" => source.message().contains(&format!("Job {job} ")),
+            _ => false,
+        };
+        if is_not_found(&source) && names_job {
             Ok(Self::NoSuchJob { job: job.to_owned(), place: place.clone(), source })
         } else {
             Err(source)
         }
+    }
+}
+
+/// What is known of a run whose end was not awaited.
+fn last_seen(state: Option<&str>) -> String {
+    match state {
+        Some(state) => format!("it was last seen {state} and goes on"),
+        None => "it was not seen yet and may go on".to_owned(),
     }
 }
 
@@ -182,7 +205,7 @@ impl Failure for Error {
             Self::Busy { .. } => Exit::Busy,
             Self::Unknown { .. } => Exit::Unknown,
             // The key makes the next start safe, so this is for a retry to settle.
-            Self::LookupTimeout | Self::Unsettled { .. } => Exit::Unavailable,
+            Self::LookupTimeout { .. } | Self::Unsettled { .. } => Exit::Unavailable,
             Self::Deadline { .. } => Exit::Timeout,
             Self::Lost { source, .. } => match source.exit() {
                 // A retry would be refused as well.
@@ -205,7 +228,7 @@ impl Failure for Error {
                 Unclear::Call(source) => source.request_id(),
                 Unclear::NoId => None,
             },
-            Self::LookupTimeout | Self::Deadline { .. } | Self::Interrupted { .. } => None,
+            Self::LookupTimeout { .. } | Self::Deadline { .. } | Self::Interrupted { .. } => None,
         }
     }
 }

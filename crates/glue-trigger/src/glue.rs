@@ -75,15 +75,17 @@ impl Job<'_> {
     async fn get(&self, run_id: &str) -> Result<JobRun, CallError> {
         let answer = self.client.get_job_run().job_name(self.name).run_id(run_id).send().await;
         let run = answer.map_err(|error| CallError::new("glue:GetJobRun", &error))?.job_run;
-        Ok(run.unwrap_or_else(|| JobRun::builder().build()))
+        run.ok_or_else(|| CallError::unusable("glue:GetJobRun", "it was answered without a run"))
     }
 
     /// The runs among the newest [`SCANNED_RUNS`] that carry `marker`, newest first.
     ///
-    /// Ends with the page on which the first one is seen: runs of one key are neighbours.
+    /// Ends one page after the one with the first of them: runs of one key are neighbours, but a border between
+    /// two pages may run between one that has failed and one that goes on.
     pub(crate) async fn marked(&self, marker: &str) -> Result<Vec<Marked>, CallError> {
         let mut next = None;
         let mut seen = 0;
+        let mut found: Vec<Marked> = Vec::new();
         for _ in 0..MOST_PAGES {
             let answer = self
                 .client
@@ -94,22 +96,30 @@ impl Job<'_> {
                 .send()
                 .await
                 .map_err(|error| CallError::new("glue:GetJobRuns", &error))?;
-            let found: Vec<Marked> = answer
-                .job_runs()
-                .iter()
-                .filter(|run| run.arguments().and_then(|all| all.get(MARKER)).is_some_and(|it| it == marker))
-                .filter_map(|run| {
-                    let state = run.job_run_state().map_or("", JobRunState::as_str);
-                    Some(Marked { id: run.id()?.to_owned(), verdict: verdict(state) })
-                })
-                .collect();
+            let beyond = !found.is_empty();
+            found.extend(
+                answer
+                    .job_runs()
+                    .iter()
+                    .filter(|run| {
+                        run.arguments().and_then(|all| all.get(MARKER)).is_some_and(|it| it == marker)
+                    })
+                    .filter_map(|run| {
+                        let state = run.job_run_state().map_or("", JobRunState::as_str);
+                        Some(Marked { id: run.id()?.to_owned(), verdict: verdict(state) })
+                    }),
+            );
             seen += answer.job_runs().len();
             next = answer.next_token.filter(|token| !token.is_empty());
-            if !found.is_empty() || next.is_none() || seen >= SCANNED_RUNS {
+            if beyond || next.is_none() || seen >= SCANNED_RUNS {
                 return Ok(found);
             }
         }
-        Ok(Vec::new())
+        tracing::warn!(
+            "Glue lists the runs of {} in pages that are nearly empty: only the newest {seen} were looked through",
+            self.name
+        );
+        Ok(found)
     }
 
     /// Asks Glue to stop a run. An answer of HTTP 200 may still hold a refusal.

@@ -6,10 +6,10 @@ use aws_sdk_glue::Client;
 use job_runtime::{Context, Ended, Exit, Judged, OnTerminate, Output, Remote, Report};
 use serde::Serialize;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, timeout_at};
 
 use crate::arguments::Arguments;
-use crate::begin::{Begun, begin};
+use crate::begin::{ANSWER_LIMIT, Begun, begin};
 use crate::check::check;
 use crate::error::{Error, is_not_found};
 use crate::glue::Job;
@@ -22,8 +22,11 @@ const POLL_INTERVAL: Duration = Duration::from_secs(10);
 /// For how long a run that was just started may be unknown to `GetJobRun`.
 const VISIBLE_WITHIN: Duration = Duration::from_secs(30);
 
-/// How long to wait for Glue's answer to a stop. The runtime gives the whole end four seconds.
-const STOP_LIMIT: Duration = Duration::from_secs(3);
+/// The state that is told of a run that was started and cannot be seen yet. In no form that Glue's own states have.
+const NOT_VISIBLE: &str = "not yet visible";
+
+/// How long after a signal the run may be stopped and looked at. The runtime gives the whole end four seconds.
+const STOP_LIMIT: Duration = Duration::from_millis(3500);
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,24 +100,37 @@ pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -
         return Ok(check(&job, request, &place, ctx).await);
     }
     let begun = match &request.work {
-        Work::Attach(run_id) => Begun { run_id: run_id.clone(), adopted: true },
+        Work::Attach(run_id) => Begun { run_id: run_id.clone(), adopted: true, verdict: Verdict::Pending },
         Work::Start(start) => begin(&job, start, &place, ctx).await?,
     };
     let console = place.console(job.name, Some(&begun.run_id));
     ctx.remember(Remote { id: begun.run_id.clone(), state: None, console: Some(console.clone()) });
-    if ctx.no_wait() {
+    // A failure of the key's earlier run is told even so: one look at it, and the wait is over.
+    let failed = matches!(begun.verdict, Verdict::Failed | Verdict::Stopped);
+    if ctx.no_wait() && !failed {
         return Ok(Report::ok(started(&begun, &console, request, &place)));
     }
+    // A signal during the start may have used up the patience with its answer.
+    let used_up = if ctx.is_cancelled() { ANSWER_LIMIT } else { Duration::ZERO };
+    let report = |over: &Over| report(over, begun.adopted, &console, request.output, &place);
     match wait(&job, &begun, request.logs, ctx).await {
-        Ended::Done(over) => Ok(report(&over, begun.adopted, &console, request.output, &place)),
+        Ended::Done(over) => Ok(report(&over)),
         Ended::Deadline(state) => Err(Error::Deadline {
             run_id: begun.run_id,
-            state: state.unwrap_or_else(|| "never".to_owned()),
+            state: state.filter(|state| state != NOT_VISIBLE),
             timeout: ctx.elapsed(),
         }),
         Ended::Cancelled(exit) => {
-            let what = leave_or_stop(&job, &begun.run_id, ctx).await;
-            Err(Error::Interrupted { exit, what })
+            let by = Instant::now() + STOP_LIMIT.saturating_sub(used_up);
+            match ctx.on_terminate() {
+                OnTerminate::Detach => {
+                    Err(Error::Interrupted { exit, what: left(&begun.run_id, &request.work, ctx) })
+                }
+                OnTerminate::Cancel => match stop(&job, &begun.run_id, by, ctx).await {
+                    Ok(over) => Ok(report(&over)),
+                    Err(what) => Err(Error::Interrupted { exit, what }),
+                },
+            }
         }
         Ended::Lost(source) => Err(Error::lost(job.name, begun.run_id, &place, source)),
     }
@@ -131,7 +147,10 @@ async fn wait(job: &Job<'_>, begun: &Begun, logs: bool, ctx: &Context) -> Ended<
     let waiting = Box::pin(ctx.poll(POLL_INTERVAL, async || {
         let run = match job.look(run_id).await {
             Err(error) if is_not_found(&error) && Instant::now() < visible_by => {
-                return Ok(Judged::Pending { state: "STARTING".to_owned(), detail: Some(error.to_string()) });
+                return Ok(Judged::Pending {
+                    state: NOT_VISIBLE.to_owned(),
+                    detail: Some(error.to_string()),
+                });
             }
             looked => looked?,
         };
@@ -163,18 +182,29 @@ fn judge(run: Run) -> Judged<Over> {
     Judged::Done(Over { run, exit })
 }
 
-/// Leaves the run for the next process, or asks Glue to stop it. Returns what became of it.
-async fn leave_or_stop(job: &Job<'_>, run_id: &str, ctx: &Context) -> String {
-    match ctx.on_terminate() {
-        OnTerminate::Detach if ctx.key().is_some() => {
+/// What becomes of a run that is left for the next process.
+fn left(run_id: &str, work: &Work, ctx: &Context) -> String {
+    match work {
+        Work::Start(_) if ctx.key().is_some() => {
             format!("run {run_id} goes on; the next process with the same key takes over")
         }
-        OnTerminate::Detach => format!("run {run_id} goes on; --attach {run_id} takes over"),
-        OnTerminate::Cancel => match timeout(STOP_LIMIT, job.stop(run_id)).await {
-            Ok(Ok(())) => format!("Glue has accepted to stop run {run_id}"),
-            Ok(Err(error)) => format!("run {run_id} may go on, stopping it failed: {error}"),
-            Err(_) => format!("run {run_id} may go on, Glue did not answer the stop in time"),
+        Work::Start(_) | Work::Attach(_) => format!("run {run_id} goes on; --attach {run_id} takes over"),
+    }
+}
+
+/// Asks Glue to stop the run, and says what became of that. A run that cannot be stopped may be over: then it is
+/// the result.
+async fn stop(job: &Job<'_>, run_id: &str, by: Instant, ctx: &Context) -> Result<Over, String> {
+    match timeout_at(by, job.stop(run_id)).await {
+        Ok(Ok(())) => Err(format!("Glue has accepted to stop run {run_id}")),
+        Ok(Err(error)) => match timeout_at(by, job.look(run_id)).await.map(|looked| looked.map(judge)) {
+            Ok(Ok(Judged::Done(over))) => {
+                ctx.ended_in(&over.run.state);
+                Ok(over)
+            }
+            _ => Err(format!("run {run_id} may go on, stopping it failed: {error}")),
         },
+        Err(_) => Err(format!("run {run_id} may go on, Glue did not answer the stop in time")),
     }
 }
 

@@ -8,8 +8,8 @@
 //! # What it does
 //!
 //! 1. With a key: looks through the newest runs of the job for one that carries the key, and takes it over.
-//! 2. Else `StartJobRun`, sent once. Where the answer is lost it looks again before it sends again (with a key),
-//!    or says that it does not know (without).
+//! 2. Else `StartJobRun`, sent once. Where the answer is lost it looks for the run (with a key) and takes it
+//!    over, or says that it does not know (without). It never sends again: a late request would make two runs.
 //! 3. `GetJobRun` until the run has ended; `STOPPED` is no success, `ERROR` and `EXPIRED` are ends, and a state
 //!    unknown to this version is waited on.
 //! 4. The run on stdout, the exit code by its end.
@@ -32,8 +32,9 @@
 //!
 //! Every code of [`job_runtime::Exit`]: 0 for `SUCCEEDED`, 10 for `FAILED`, `TIMEOUT`, `ERROR` and `EXPIRED`, 11
 //! for `STOPPED`, 12 where as many runs as the job allows are going, 65 where there is no such job or run, 75
-//! where Glue or the account's limits turned the start down for now, 79 where the run goes on unseen, 80 where a
-//! start without a key got no answer.
+//! where Glue or the account's limits turned the start down for now, or a start with a key got no answer and no
+//! run of it was seen, 79 where the run goes on unseen, 80 where a start without a key got no answer. After a
+//! signal it is 130 or 143, unless a cancel finds that the run is over: then its end is the result.
 
 mod arguments;
 mod begin;
@@ -50,8 +51,6 @@ use job_runtime::{Context, Report};
 
 pub use crate::cli::Cli;
 pub use crate::error::{Error, Unclear};
-pub use crate::once::{MARKER, SCANNED_RUNS};
-pub use crate::run::Place;
 
 /// Runs the program: from the options to the report.
 ///

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use aws_sdk_glue::primitives::{DateTime, DateTimeFormat};
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
 use cloudwatch_tail::{Event, Stream, Tail};
 use job_runtime::{Context, Ended};
 use tokio::sync::oneshot;
@@ -56,6 +57,6 @@ pub(crate) fn open(log_group: &str, run_id: &str, ctx: &Context) -> Tail {
 }
 
 fn show(event: Event<'_>) {
-    let at = event.timestamp.map(DateTime::from_millis).and_then(|at| at.fmt(DateTimeFormat::DateTime).ok());
-    tracing::info!(stream = event.label, at, "{}", event.message);
+    let at = event.timestamp.map(DateTime::from_millis).and_then(|at| at.fmt(Format::DateTime).ok());
+    tracing::info!(target: job_runtime::ALWAYS, stream = event.label, at, "{}", event.message);
 }

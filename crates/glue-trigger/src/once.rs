@@ -8,17 +8,20 @@
 //! looks before `GetJobRuns` shows what the one before it has started. Where the job allows one run at a time
 //! (`MaxConcurrentRuns`, 1 unless set), Glue refuses the second start, and its process then finds the first
 //! one's run. A Job that keeps its pods to one at a time leaves little room for either.
+//!
+//! A start that got no clear answer is looked for and never sent again by the same process: the request may
+//! still be on its way. Whether it led to a run is for the next process to see.
 
 use crate::run::Verdict;
 
 /// The argument that carries the key.
-pub const MARKER: &str = "--glue-trigger-key";
+pub(crate) const MARKER: &str = "--glue-trigger-key";
 
 /// How many of a job's newest runs are looked through for the marker.
 ///
 /// Five full pages of `GetJobRuns`. A run that was started, then followed by a thousand others of the same job
 /// before its key is used again, is not found.
-pub const SCANNED_RUNS: usize = 1000;
+pub(crate) const SCANNED_RUNS: usize = 1000;
 
 /// The value of [`MARKER`] for a key.
 ///

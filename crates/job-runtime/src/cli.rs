@@ -2,12 +2,16 @@
 
 #![allow(clippy::doc_markdown, reason = "the doc comments of options are help texts")]
 
+mod refusal;
+
+use self::refusal::without_value;
 use crate::Binary;
 use crate::duration;
 use crate::env;
 use crate::exit::Exit;
-use chained_credentials::{Env, RoleSpec, Settings};
+use chained_credentials::{Env, RoleSpec, RoleSpecError, Settings};
 use clap::builder::{BoolishValueParser, Resettable, TypedValueParser};
+use clap::error::ErrorKind;
 use clap::{ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
 use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
@@ -20,10 +24,11 @@ const KEY_MAX: usize = 255;
 #[derive(Parser)]
 #[group(skip)]
 struct Line<C: Args> {
-    #[command(flatten)]
-    common: Common,
+    // First in the help.
     #[command(flatten)]
     own: C,
+    #[command(flatten)]
+    common: Common,
 }
 
 /// The options that every binary has. Their ids begin with `runtime.`, so that a binary can name its own
@@ -49,6 +54,7 @@ pub(crate) struct Common {
         id = "runtime.assume-role",
         long = "assume-role",
         value_name = "ROLE",
+        value_parser = role,
         help_heading = "Credentials"
     )]
     assume_role: Vec<RoleSpec>,
@@ -250,7 +256,7 @@ impl Common {
         {
             self.assume_role = roles
                 .split_whitespace()
-                .map(|role| role.parse().map_err(|err| format!("{}: {err}", env::ASSUME_ROLE)))
+                .map(|role| self::role(role).map_err(|problem| format!("{}: {problem}", env::ASSUME_ROLE)))
                 .collect::<Result<_, _>>()?;
         }
         if let (Some(base), Some(index)) = (&self.idempotency_key, vars.get(env::COMPLETION_INDEX)) {
@@ -325,11 +331,9 @@ pub(crate) fn parse<C: Args>(
     args: &[OsString],
     vars: &Env,
 ) -> Result<Parsed<C>, clap::Error> {
-    let mut matches = command.try_get_matches_from_mut(args)?;
+    let mut matches = command.try_get_matches_from_mut(args).map_err(|err| without_value(err, command))?;
     let mut line = Line::<C>::from_arg_matches_mut(&mut matches).map_err(|err| err.format(command))?;
-    line.common
-        .complete(vars)
-        .map_err(|text| command.error(clap::error::ErrorKind::ValueValidation, text))?;
+    line.common.complete(vars).map_err(|text| command.error(ErrorKind::ValueValidation, text))?;
     Ok(Parsed { common: line.common, own: line.own })
 }
 
@@ -365,6 +369,18 @@ fn with_house_rules(command: Command, blank: &[String], vars: &Env) -> Command {
 fn is_off(value: &str) -> bool {
     let parsed = BoolishValueParser::new().parse_ref(&Command::default(), None, OsStr::new(value));
     parsed.is_ok_and(|on| !on)
+}
+
+/// As [`RoleSpec`] reads it. Of what is refused only keys are quoted: an external id is half a secret.
+fn role(text: &str) -> Result<RoleSpec, String> {
+    text.parse().map_err(|err| match err {
+        RoleSpecError::NotAPair(_) => "an item of the list is not of the form key=value".to_owned(),
+        RoleSpecError::NotARole(_) => {
+            "there is no ARN of a role (arn:aws:iam::123456789012:role/name)".to_owned()
+        }
+        RoleSpecError::BadValue { key, problem, .. } => format!("{key} {problem}"),
+        other => other.to_string(),
+    })
 }
 
 fn account(text: &str) -> Result<String, &'static str> {

@@ -6,6 +6,7 @@ use crate::env;
 use crate::exit::Exit;
 use crate::progress::Console;
 use crate::report::LastWord;
+use crate::telemetry::ALWAYS;
 use aws_types::SdkConfig;
 use chained_credentials::{Env, Identity};
 use sha2::{Digest, Sha256};
@@ -36,7 +37,6 @@ pub struct Context {
     identity: Identity,
     chain: String,
     running: Running,
-    completion_index: Option<String>,
     started: Instant,
     pub(crate) interrupted: watch::Sender<Option<Exit>>,
     pub(crate) console: Arc<Console>,
@@ -50,7 +50,6 @@ pub(crate) struct Parts {
     pub(crate) identity: Identity,
     pub(crate) chain: String,
     pub(crate) running: Running,
-    pub(crate) completion_index: Option<String>,
     pub(crate) started: Instant,
     pub(crate) console: Arc<Console>,
     pub(crate) last_word: Arc<LastWord>,
@@ -58,21 +57,9 @@ pub(crate) struct Parts {
 
 impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { binary, sdk, identity, chain, running, completion_index, started, console, last_word } =
-            parts;
+        let Parts { binary, sdk, identity, chain, running, started, console, last_word } = parts;
         let interrupted = watch::Sender::new(None);
-        Self {
-            binary,
-            sdk,
-            identity,
-            chain,
-            running,
-            completion_index,
-            started,
-            interrupted,
-            console,
-            last_word,
-        }
+        Self { binary, sdk, identity, chain, running, started, interrupted, console, last_word }
     }
 
     /// The binary that runs.
@@ -100,11 +87,6 @@ impl Context {
         self.running.key.as_deref()
     }
 
-    /// The first eight hexadecimal digits of the key's SHA-256, for names that have little room.
-    pub fn key_hash(&self) -> Option<String> {
-        self.key().map(short_hash)
-    }
-
     /// What to do where the key's earlier run has already failed.
     pub fn on_prior_failure(&self) -> OnPriorFailure {
         self.running.on_prior_failure
@@ -125,17 +107,15 @@ impl Context {
         self.running.check
     }
 
-    /// `JOB_COMPLETION_INDEX` of a pod of an Indexed Job.
-    pub fn completion_index(&self) -> Option<&str> {
-        self.completion_index.as_deref()
-    }
-
     /// The interval that the user wants between the first two looks, where they said so.
     pub fn poll_interval(&self) -> Option<Duration> {
         self.running.poll_interval
     }
 
     /// When the wait ends. The clock runs since the start of the process.
+    ///
+    /// [`Context::poll`] and [`Context::start`] keep to it. Nothing else ends a job that goes on for longer: what
+    /// it does beside them it has to end by itself.
     pub fn deadline(&self) -> Instant {
         deadline(self.started, self.running.timeout)
     }
@@ -170,7 +150,7 @@ impl Context {
     /// Call it as soon as the id is known, before any wait.
     pub fn remember(&self, remote: Remote) {
         let Remote { id, state, console } = &remote;
-        tracing::info!(id, state, console, "remote work");
+        tracing::info!(target: ALWAYS, id, state, console, "remote work");
         self.last_word.remember(remote);
     }
 
@@ -204,6 +184,7 @@ fn host_name() -> Option<String> {
     Some(name.trim().to_owned())
 }
 
+/// The first eight hexadecimal digits of the key's SHA-256: a session name has little room.
 fn short_hash(key: &str) -> String {
     let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(key.as_bytes()));
     format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
@@ -260,7 +241,6 @@ pub(crate) mod tests {
                 on_prior_failure: OnPriorFailure::Report,
                 on_terminate: OnTerminate::Cancel,
             },
-            completion_index: None,
             started: Instant::now(),
             console: Arc::new(Console::silent()),
             last_word: Arc::new(LastWord::new("test-job", None)),

@@ -6,22 +6,25 @@ use std::time::Duration;
 /// Why a duration could not be understood.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum DurationError {
-    /// A number without a unit, or nothing at all.
-    #[error("a duration needs a unit: 90s, 15m, 2h30m, 500ms or 1d")]
-    NoUnit,
+    /// A number without a unit.
+    #[error("`{0}` needs a unit: 90s, 15m, 2h30m, 500ms or 1d")]
+    NoUnit(String),
     /// A unit that is none of the five.
     #[error("`{0}` is not a unit of time; the form is 90s, 15m, 2h30m, 500ms or 1d")]
     UnknownUnit(String),
-    /// A unit without a number in front of it.
+    /// A unit without a number in front of it, or nothing at all.
     #[error("a number is missing; the form is 90s, 15m, 2h30m, 500ms or 1d")]
     NoNumber,
-    /// More than fits.
-    #[error("the duration is too long")]
+    /// More than ten years.
+    #[error("the duration is longer than ten years")]
     TooLong,
     /// Zero where that makes no sense.
     #[error("the duration must be longer than zero")]
     Zero,
 }
+
+/// The longest duration. Whatever is meant by more, it is no wait; and every clock can add this much.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Parses a duration made of whole numbers with units: `d`, `h`, `m`, `s`, `ms`.
 ///
@@ -32,11 +35,11 @@ pub enum DurationError {
 /// ```
 ///
 /// # Errors
-/// A bare number, an unknown unit, a missing number, or more than fits in 64 bits of milliseconds.
+/// A bare number, an unknown unit, a missing number, or more than ten years.
 pub fn parse(text: &str) -> Result<Duration, DurationError> {
     let mut rest = text.trim();
     if rest.is_empty() {
-        return Err(DurationError::NoUnit);
+        return Err(DurationError::NoNumber);
     }
     let mut total = Duration::ZERO;
     while !rest.is_empty() {
@@ -51,12 +54,13 @@ pub fn parse(text: &str) -> Result<Duration, DurationError> {
             "m" => 60_000,
             "h" => 3_600_000,
             "d" => 86_400_000,
-            "" => return Err(DurationError::NoUnit),
+            "" => return Err(DurationError::NoUnit(digits.to_owned())),
             unknown => return Err(DurationError::UnknownUnit(unknown.to_owned())),
         };
         let part = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(millis));
         total = part
             .and_then(|part| total.checked_add(Duration::from_millis(part)))
+            .filter(|total| *total <= LONGEST)
             .ok_or(DurationError::TooLong)?;
         rest = after;
     }
@@ -111,14 +115,17 @@ mod tests {
             ("1m500ms", millis(60_500)),
             (" 5s ", millis(5_000)),
             ("0s", millis(0)),
-            ("90", Err(DurationError::NoUnit)),
-            ("2h30", Err(DurationError::NoUnit)),
-            ("", Err(DurationError::NoUnit)),
+            ("3650d", millis(315_360_000_000)),
+            ("90", Err(DurationError::NoUnit("90".to_owned()))),
+            ("2h30", Err(DurationError::NoUnit("30".to_owned()))),
+            ("", Err(DurationError::NoNumber)),
             ("s", Err(DurationError::NoNumber)),
             ("-5s", Err(DurationError::NoNumber)),
             ("1.5h", Err(DurationError::UnknownUnit(".".to_owned()))),
             ("5 s", Err(DurationError::UnknownUnit(" s".to_owned()))),
             ("5M", Err(DurationError::UnknownUnit("M".to_owned()))),
+            ("3650d1ms", Err(DurationError::TooLong)),
+            ("200000000000d", Err(DurationError::TooLong)),
             ("99999999999999999999s", Err(DurationError::TooLong)),
             ("18446744073709551615d", Err(DurationError::TooLong)),
         ] {

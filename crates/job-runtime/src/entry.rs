@@ -1,6 +1,6 @@
 //! The one `main` of every binary.
 
-use crate::cli::{self, Common, Parsed};
+use crate::cli::{self, Common, LogFormat, Parsed};
 use crate::context::{self, Context, Parts};
 use crate::env::{self, Snapshot};
 use crate::error::{self, Failure};
@@ -64,35 +64,77 @@ macro_rules! binary {
 ///
 /// `C` is the binary's own options, beside the common ones. `run` gets them and the [`Context`] once the chain of
 /// credentials has been walked; what it returns is what the run ends with.
-pub fn main<C: Args, E: Failure>(
+pub fn main<C: Args + Send + 'static, E: Failure>(
     binary: Binary,
     run: impl AsyncFnOnce(C, &Context) -> Result<Report, E>,
 ) -> ExitCode {
     let started = Instant::now();
     let Snapshot { vars, blank } = env::snapshot();
+    #[expect(clippy::disallowed_methods, reason = "the one reader of the command line")]
     let args: Vec<OsString> = std::env::args_os().collect();
-    let mut command = cli::command::<C>(&binary, &blank, &vars);
-    let Parsed { common, own } = match cli::parse::<C>(&mut command, &args, &vars) {
-        Ok(parsed) => parsed,
-        Err(answer) => return answer_usage(&binary, &answer, &args, &vars),
-    };
     let console = Arc::new(Console::stderr());
-    let log = Arc::new(Log::new(Arc::clone(&console), common.log_format, binary.name));
-    let last_word = Arc::new(LastWord::new(binary.name, common.termination_log.clone()));
-    telemetry::install(&log, vars.get(env::RUST_LOG));
-    report_panics(&log, &last_word);
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(err) => {
             let end = End::error(Exit::Internal, format!("could not start the async runtime: {err}"));
-            return report::finish(end, &log, &last_word);
+            return end_unread(end, &binary, &console, &args, &vars);
         }
     };
-    let setup = Setup { binary, common, vars, started, console, last_word: Arc::clone(&last_word) };
-    let end = runtime.block_on(drive(setup, own, run));
-    // A name lookup may still be running; nobody waits for it.
+    let line = Line { binary, blank, args, vars };
+    let exit = match runtime.block_on(listen::<C>(&line)) {
+        Err(end) => end_unread(end, &binary, &console, &line.args, &line.vars),
+        Ok((_, Err(answer))) => answer_usage(&binary, &answer, &line.args, &line.vars),
+        Ok((signals, Ok(Parsed { common, own }))) => {
+            let log = Arc::new(Log::new(Arc::clone(&console), common.log_format, binary.name));
+            let last_word = Arc::new(LastWord::new(binary.name, common.termination_log.clone()));
+            telemetry::install(&log, line.vars.get(env::RUST_LOG));
+            report_panics(&log, &last_word);
+            let Line { vars, .. } = line;
+            let setup = Setup { binary, common, vars, started, console, last_word: Arc::clone(&last_word) };
+            let end = runtime.block_on(drive(setup, signals, own, run));
+            report::finish(end, &log, &last_word)
+        }
+    };
+    // A name lookup or a read of standard input may still be running; nobody waits for it.
     runtime.shutdown_background();
-    report::finish(end, &log, &last_word)
+    exit
+}
+
+/// What the command line is read from.
+#[derive(Clone)]
+struct Line {
+    binary: Binary,
+    blank: Vec<String>,
+    args: Vec<OsString>,
+    vars: Env,
+}
+
+/// Puts the handlers of signals in place and reads the command line under their watch: a binary's own options may
+/// read a file or standard input, and wait there for as long as the other side likes.
+async fn listen<C: Args + Send + 'static>(
+    line: &Line,
+) -> Result<(Signals, Result<Parsed<C>, clap::Error>), End> {
+    let mut signals = Signals::install()
+        .map_err(|err| End::error(Exit::Internal, format!("could not listen for signals: {err}")))?;
+    let Line { binary, blank, args, vars } = line.clone();
+    let parsing = tokio::task::spawn_blocking(move || {
+        let mut command = cli::command::<C>(&binary, &blank, &vars);
+        cli::parse::<C>(&mut command, &args, &vars)
+    });
+    tokio::select! {
+        biased;
+        exit = signals.next() => Err(End::interrupted(exit)),
+        parsed = parsing => match parsed {
+            Ok(parsed) => Ok((signals, parsed)),
+            Err(_) => Err(End::error(Exit::Internal, "a defect of this program: it broke on its own options")),
+        },
+    }
+}
+
+/// Ends a run whose command line nobody has read yet.
+fn end_unread(end: End, binary: &Binary, console: &Arc<Console>, args: &[OsString], vars: &Env) -> ExitCode {
+    let log = Log::new(Arc::clone(console), LogFormat::Auto, binary.name);
+    report::finish(end, &log, &LastWord::new(binary.name, cli::termination_log(args, vars)))
 }
 
 /// What a run begins with.
@@ -107,13 +149,10 @@ struct Setup {
 
 async fn drive<C, E: Failure>(
     setup: Setup,
+    mut signals: Signals,
     own: C,
     run: impl AsyncFnOnce(C, &Context) -> Result<Report, E>,
 ) -> End {
-    let mut signals = match Signals::install() {
-        Ok(signals) => signals,
-        Err(err) => return End::error(Exit::Internal, format!("could not listen for signals: {err}")),
-    };
     let ctx = tokio::select! {
         biased;
         exit = signals.next() => return End::interrupted(exit),
@@ -165,7 +204,6 @@ async fn begin(setup: Setup) -> Result<Context, End> {
         identity,
         chain: described,
         running,
-        completion_index: vars.get(env::COMPLETION_INDEX).map(str::to_owned),
         started,
         console,
         last_word,

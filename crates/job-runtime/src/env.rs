@@ -1,4 +1,5 @@
-//! The environment: every name that the runtime reads, and the one reader of it.
+//! The environment: every name that the runtime reads, and the one room that reads it. clap looks up the twins of
+//! options by itself, in the same process environment.
 
 use chained_credentials::Env;
 
@@ -66,7 +67,7 @@ pub(crate) struct Snapshot {
 
 /// Reads the process environment, once. What is not UTF-8 is taken with replacement characters, so that an
 /// option set to it is refused instead of overlooked.
-#[allow(clippy::disallowed_methods, reason = "the one reader of the process environment")]
+#[expect(clippy::disallowed_methods, reason = "the one reader of the process environment beside clap")]
 pub(crate) fn snapshot() -> Snapshot {
     let vars: Vec<(String, String)> = std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))

@@ -133,6 +133,12 @@ impl CallError {
         }
     }
 
+    /// An answer of HTTP 200 that lacks what was asked for; `message` says what.
+    pub fn unusable(operation: &'static str, message: &str) -> Self {
+        let message = message.to_owned();
+        Self { operation, verdict: Verdict::UNANSWERED, code: None, message, request_id: None }
+    }
+
     /// The operation, as in a policy.
     pub fn operation(&self) -> &'static str {
         self.operation
@@ -207,7 +213,8 @@ pub(crate) fn exit_of(chain: &ChainError) -> Exit {
     }
 }
 
-/// What an error answer means. The code says more than the status: JSON services answer 400 to most things.
+/// What an error answer means. The code says more than the status: JSON services answer 400 to most things,
+/// throttles and troubles of their own among them, so that a 4xx without a code refuses nothing.
 fn judge(status: u16, code: Option<&str>) -> Verdict {
     let code = code.unwrap_or_default();
     if is_throttle(code) || status == 429 {
@@ -221,6 +228,8 @@ fn judge(status: u16, code: Option<&str>) -> Verdict {
         Verdict::UNSENDABLE
     } else if matches!(status, 401 | 403) {
         Verdict::DENIED
+    } else if code.is_empty() {
+        Verdict::UNANSWERED
     } else {
         Verdict::REJECTED
     }

@@ -35,8 +35,8 @@
 //! }
 //! ```
 //!
-//! [`main`] does the rest, in this order: the environment is read, the command line parsed, logging set up, the
-//! handlers of SIGTERM and SIGINT put in place, the chain of credentials resolved and walked, the job run, its
+//! [`main`] does the rest, in this order: the environment is read, the handlers of SIGTERM and SIGINT put in
+//! place, the command line parsed, logging set up, the chain of credentials resolved and walked, the job run, its
 //! result written to stdout and its last word to the termination log. No binary touches signals, stdout, the
 //! process environment, the set-up of logs or a number of [`Exit`].
 //!
@@ -66,3 +66,4 @@ pub use error::{CallError, Effect, Failure};
 pub use exit::Exit;
 pub use poll::{Ended, Judged};
 pub use report::Report;
+pub use telemetry::ALWAYS;

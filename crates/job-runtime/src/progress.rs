@@ -18,6 +18,7 @@ pub(crate) struct Console {
 
 impl Console {
     /// Stderr of this process.
+    #[expect(clippy::disallowed_methods, reason = "the one writer of stderr")]
     pub(crate) fn stderr() -> Self {
         Self { terminal: std::io::stderr().is_terminal(), silent: false, progress: Mutex::default() }
     }
@@ -61,6 +62,7 @@ impl Console {
     }
 
     /// A failed write has nobody left to be told to.
+    #[expect(clippy::disallowed_methods, reason = "the one writer of stderr")]
     fn write(&self, text: &str) {
         if !self.silent {
             let _ = std::io::stderr().lock().write_all(text.as_bytes());

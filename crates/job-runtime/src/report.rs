@@ -111,7 +111,7 @@ pub(crate) fn finish(mut end: End, log: &Log, last_word: &LastWord) -> ExitCode 
 }
 
 /// A closed pipe is an error here and no signal: Rust's start-up code ignores SIGPIPE.
-#[allow(clippy::disallowed_methods, reason = "the one writer of stdout")]
+#[expect(clippy::disallowed_methods, reason = "the one writer of stdout")]
 fn write_result(result: &str) -> io::Result<()> {
     if result.is_empty() {
         return Ok(());

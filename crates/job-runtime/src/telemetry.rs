@@ -23,6 +23,11 @@ use tracing_subscriber::util::SubscriberInitExt;
 /// The shared crates whose events are logged, beside those of the binary itself.
 const OWN_TARGETS: [&str; 4] = ["job_runtime", "chained_credentials", "cloudwatch_tail", "fan_out"];
 
+/// Target of the log lines that no `RUST_LOG` holds back: those that a user was promised or has asked for.
+///
+/// They are of level `INFO`: where to look at the remote work, and its own words.
+pub const ALWAYS: &str = "job_runtime::always";
+
 /// Writes log lines.
 #[derive(Debug)]
 pub(crate) struct Log {
@@ -70,7 +75,7 @@ impl Log {
     }
 }
 
-#[allow(clippy::disallowed_methods, reason = "log lines carry the time of day")]
+#[expect(clippy::disallowed_methods, reason = "log lines carry the time of day")]
 fn now() -> SystemTime {
     SystemTime::now()
 }
@@ -111,7 +116,9 @@ fn filter(rust_log: Option<&str>, binary: &str) -> (Targets, Option<String>) {
     let filter = Targets::new()
         .with_default(LevelFilter::OFF)
         .with_targets(own.iter().map(|target| (target.as_str(), level)))
-        .with_targets(narrowed.map(|(target, level)| (target.to_owned(), level)));
+        .with_targets(narrowed.map(|(target, level)| (target.to_owned(), level)))
+        // The last word on a target counts.
+        .with_target(ALWAYS, LevelFilter::INFO);
     (filter, problem)
 }
 
@@ -234,6 +241,11 @@ mod tests {
             (Some("chained_credentials=debug"), "job_runtime", Level::INFO, true),
             (Some("chained_credentials=debug"), "job_runtime", Level::DEBUG, false),
             (Some("off"), "job_runtime", Level::ERROR, false),
+            (None, ALWAYS, Level::INFO, true),
+            (Some("warn"), ALWAYS, Level::INFO, true),
+            (Some("warn"), "job_runtime::context", Level::INFO, false),
+            (Some("off"), ALWAYS, Level::INFO, true),
+            (Some("job_runtime=error,job_runtime::always=off"), ALWAYS, Level::INFO, true),
             (Some("job_runtime=no such level"), "job_runtime", Level::INFO, true),
         ] {
             let (filter, _) = filter(rust_log, "glue-trigger");

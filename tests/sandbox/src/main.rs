@@ -182,6 +182,7 @@ fn chain(error: &dyn std::error::Error) -> String {
 }
 
 /// A line on stderr; nobody reads it is no reason to end.
+#[expect(clippy::disallowed_methods, reason = "a program of its own, without job_runtime")]
 fn say(line: &str) {
     let _ = writeln!(io::stderr(), "{line}");
 }

@@ -195,6 +195,18 @@ pub fn a_signal_while_credentials_are_awaited_ends_in_143(subject: &Subject<'_>)
     }
 }
 
+/// A container's first process has no default handlers: without one of its own, SIGTERM does nothing to it.
+pub fn a_signal_reaches_process_1_of_a_container(subject: &Subject<'_>) {
+    let site = subject.site();
+    site.sandbox.add_fault(Fault::new("sts", "AssumeRole", FaultKind::Hang).for_ever()).expect("a fault");
+    let running = site.start_as_process_1(subject.args);
+    running.wait_for_calls("sts", "AssumeRole", 1);
+    running.signal_child(Signal::TERM);
+    let outcome = running.finish();
+    outcome.assert_exit(143);
+    assert!(outcome.elapsed < Duration::from_secs(5), "{:?}", outcome.elapsed);
+}
+
 /// The second signal is obeyed at once, whatever the first one set in motion.
 pub fn a_second_signal_ends_at_once(subject: &Subject<'_>) {
     let site = subject.site();

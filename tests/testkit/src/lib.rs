@@ -52,6 +52,7 @@ macro_rules! contract {
                 the_second_hop_is_named
                 another_account_than_expected_is_refused_before_any_other_call
                 a_signal_while_credentials_are_awaited_ends_in_143
+                a_signal_reaches_process_1_of_a_container
                 a_second_signal_ends_at_once
                 the_termination_message_is_short_and_its_failure_is_harmless
                 no_secret_is_told_at_any_level

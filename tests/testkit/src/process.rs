@@ -3,7 +3,7 @@
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
 use std::path::PathBuf;
-use std::process::{Child, Command};
+use std::process::{Child, ChildStdin, Command};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -19,6 +19,8 @@ const PATIENCE: Duration = Duration::from_secs(90);
 /// A running process.
 pub struct Running<'s> {
     child: Child,
+    /// Held open, where the process is to wait for it.
+    stdin: Option<ChildStdin>,
     stdout: JoinHandle<Vec<u8>>,
     stderr: Arc<Stderr>,
     log: PathBuf,
@@ -34,13 +36,23 @@ struct Stderr {
 }
 
 impl<'s> Running<'s> {
-    pub(crate) fn spawn(mut command: Command, stdin: &str, log: PathBuf, sandbox: &'s Sandbox) -> Self {
+    pub(crate) fn spawn(
+        mut command: Command,
+        stdin: Option<&str>,
+        log: PathBuf,
+        sandbox: &'s Sandbox,
+    ) -> Self {
         let since = Instant::now();
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{command:?}: {error}"));
         let mut input = child.stdin.take().expect("stdin is piped");
-        // A process that ends before it reads is no failure of the test.
-        let _ = input.write_all(stdin.as_bytes());
-        drop(input);
+        let stdin = match stdin {
+            Some(text) => {
+                // A process that ends before it reads is no failure of the test.
+                let _ = input.write_all(text.as_bytes());
+                None
+            }
+            None => Some(input),
+        };
         let mut out = child.stdout.take().expect("stdout is piped");
         let stdout = std::thread::spawn(move || {
             let mut bytes = Vec::new();
@@ -63,7 +75,7 @@ impl<'s> Running<'s> {
                 }
             }
         });
-        Self { child, stdout, stderr, log, sandbox, since }
+        Self { child, stdin, stdout, stderr, log, sandbox, since }
     }
 
     /// The process id.
@@ -97,10 +109,34 @@ impl<'s> Running<'s> {
         }
     }
 
+    /// Waits until the process handles a signal itself, as the kernel tells it.
+    pub fn wait_for_handler(&self, signal: Signal) {
+        let end = Instant::now() + PATIENCE;
+        let status = format!("/proc/{}/status", self.child.id());
+        let caught = || {
+            let status = std::fs::read_to_string(&status).expect("the process is there");
+            let mask =
+                status.lines().find_map(|line| line.strip_prefix("SigCgt:")).expect("a mask of signals");
+            u64::from_str_radix(mask.trim(), 16).expect("hexadecimal digits") >> (signal.as_raw() - 1) & 1
+                == 1
+        };
+        while !caught() {
+            assert!(Instant::now() < end, "no handler of {signal:?}:\n{}", self.stderr());
+            pause();
+        }
+    }
+
     /// Sends a signal.
     pub fn signal(&self, signal: Signal) {
-        let id = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a process id");
-        kill_process(id, signal).expect("the process is there");
+        send(self.child.id(), signal);
+    }
+
+    /// Sends a signal to the child of the process.
+    pub fn signal_child(&self, signal: Signal) {
+        let id = self.child.id();
+        let children =
+            std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).expect("the process is there");
+        send(children.trim().parse().expect("one child"), signal);
     }
 
     /// Kills it as the kernel does, and waits until it is gone.
@@ -122,6 +158,7 @@ impl<'s> Running<'s> {
             pause();
         };
         let elapsed = self.since.elapsed();
+        drop(self.stdin.take());
         let stdout = self.stdout.join().expect("the reader of stdout does not panic");
         let mut held = self.stderr.text.lock().expect("nobody panics with the lock");
         while !held.1 {
@@ -136,6 +173,11 @@ impl<'s> Running<'s> {
         outcome.assert_no_secret(&self.sandbox.secrets());
         outcome
     }
+}
+
+fn send(id: u32, signal: Signal) {
+    let id = i32::try_from(id).ok().and_then(Pid::from_raw).expect("a process id");
+    kill_process(id, signal).expect("the process is there");
 }
 
 /// A short pause between two looks at another process.

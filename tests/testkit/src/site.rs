@@ -162,10 +162,32 @@ impl Site {
 
     /// Starts the binary with something on its standard input.
     pub fn start_with<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>, stdin: &str) -> Running<'_> {
+        self.spawn(self.command(args), Some(stdin))
+    }
+
+    /// Starts the binary as process 1 of a namespace of its own, as in a container: there a signal without a handler
+    /// is ignored. It is the child of the [`Running`] process.
+    pub fn start_as_process_1<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Running<'_> {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--pid", "--fork", "--kill-child"]).arg(&self.binary).args(args);
+        self.spawn(command, Some(""))
+    }
+
+    /// Starts the binary with a standard input on which nothing ever comes, not even its end.
+    pub fn start_with_silence<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Running<'_> {
+        self.spawn(self.command(args), None)
+    }
+
+    fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
+        let mut command = Command::new(&self.binary);
+        command.args(args);
+        command
+    }
+
+    fn spawn(&self, mut command: Command, stdin: Option<&str>) -> Running<'_> {
         let log = self.path("termination-log");
         let _ = std::fs::remove_file(&log);
-        let mut command = Command::new(&self.binary);
-        command.args(args).env_clear().envs(&self.env).current_dir(self.folder.path());
+        command.env_clear().envs(&self.env).current_dir(self.folder.path());
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
         Running::spawn(command, stdin, log, &self.sandbox)
     }

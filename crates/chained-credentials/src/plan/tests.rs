@@ -112,7 +112,10 @@ async fn the_first_source_that_is_configured_is_the_one() {
         (with_config().irsa().container(), "AKIADEFAULT"),
         (Case::new().config(SEED).irsa().container(), "arn:aws:iam::333333333333:role/pod"),
         (Case::new().config("[default]\nregion = eu-west-1\n").irsa(), "arn:aws:iam::333333333333:role/pod"),
-        (Case::new().container(), "container credentials (http://169.254.170.2/v2/credentials/1)"),
+        (
+            Case::new().container(),
+            "container credentials (AWS_CONTAINER_CREDENTIALS_RELATIVE_URI, host 169.254.170.2)",
+        ),
     ] {
         let plan = case.plan().await;
         assert!(plan.contains(expected), "{expected}: {plan}");
@@ -357,7 +360,16 @@ async fn no_secret_is_in_any_debug_form() {
     case.settings.profile = Some("a".into());
     let env: Env = case.vars.iter().cloned().collect();
     let spec = case.resolve().await.unwrap();
-    let all = format!("{env:?} {spec:?} {spec:#?} {}", spec.describe());
+    let task = Case::new()
+        .var("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "/v2/credentials/hush-id")
+        .resolve()
+        .await
+        .unwrap();
+    let process =
+        Case::new().config("[profile p]\ncredential_process = /bin/keys --password hush\n").profile("p");
+    let process = process.resolve().await.unwrap();
+    let all =
+        format!("{env:?} {spec:?} {spec:#?} {} {task:?} {} {process:?}", spec.describe(), task.describe());
     assert!(!all.contains("hush"), "{all}");
     assert!(Path::new(case.folder.path()).exists());
 }

@@ -117,6 +117,45 @@ fn refusals_show_the_form() {
     }
 }
 
+/// Neither on stderr nor in the termination message, which take the same text.
+#[test]
+fn what_is_refused_is_not_quoted() {
+    let role = "arn=arn:aws:iam::222222222222:role/a";
+    for (args, expected) in [
+        (
+            &["--timeout", "s3cret"][..],
+            "error: invalid value for --timeout <DURATION> (JOB_TIMEOUT): a number is missing",
+        ),
+        (&["--job-timeout=s3cret"], "error: invalid value for --job-timeout <TIMEOUT> (TEST_JOB_TIMEOUT): "),
+        (&["--on-terminate", "s3cret"], "(JOB_ON_TERMINATE) [possible values: cancel, detach]"),
+        (&["--assume-role", &format!("{role},external-id=s3cret !")], "external-id must be 2 to 1224"),
+        (&["--assume-role", &format!("{role},external-id=x,s3cret")], "external-id must be 2 to 1224"),
+        (&["--assume-role", &format!("{role},s3cret")], "not of the form key=value"),
+        (&["--assume-role", "s3cret"], "not of the form key=value"),
+        (&["--assume-role", "arn=s3cret"], "no ARN of a role"),
+        (&["--no-wait=s3cret"], "--no-wait (JOB_NO_WAIT): it takes none"),
+        (&["--profile", "a", "status", "--region-name", "b", "s3cret"], "belongs to no option"),
+        (&["--timeout="], "invalid value for --timeout <DURATION> (JOB_TIMEOUT): a number is missing"),
+        (&["--no-such=s3cret"], "unexpected argument '--no-such'"),
+        (&["--timeout"], "a value is required for '--timeout <DURATION>'"),
+    ] {
+        let text = parsed(args, &Env::default()).err().unwrap();
+        assert!(text.contains(expected), "{text}");
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.contains("--help"), "{text}");
+    }
+    let elsewhere = vars(&[(env::ASSUME_ROLE, &format!("{role},external-id=s3cret!"))]);
+    let text = parsed(&[], &elsewhere).err().unwrap();
+    assert!(text.contains("ASSUME_ROLE: external-id must be") && !text.contains("s3cret"), "{text}");
+}
+
+#[test]
+fn help_begins_with_the_binarys_own_options() {
+    let help = command::<Own>(&BINARY, &[], &Env::default()).render_help().to_string();
+    let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text} is not in\n{help}"));
+    assert!(place("--job-timeout") < place("--profile"), "{help}");
+}
+
 #[test]
 fn help_says_everything_and_shows_no_value() {
     let mut command = command::<Own>(&BINARY, &[], &Env::default());

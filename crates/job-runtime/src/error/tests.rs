@@ -82,7 +82,9 @@ fn answers_are_judged_by_code_and_status() {
         (407, "", Exit::Config, NotStarted, false),
         (400, "EntityNotFoundException", Exit::Rejected, Refused, false),
         (400, "ConcurrentRunsExceededException", Exit::Rejected, Refused, false),
-        (413, "", Exit::Rejected, Refused, false),
+        (400, "", Exit::Unavailable, MayHaveStarted, false),
+        (404, "", Exit::Unavailable, MayHaveStarted, false),
+        (413, "", Exit::Unavailable, MayHaveStarted, false),
         (200, "", Exit::Unavailable, MayHaveStarted, false),
         (302, "", Exit::Unavailable, MayHaveStarted, false),
     ] {
@@ -169,7 +171,8 @@ fn what_the_sdk_says_itself_is_never_shown() {
             Effect::MayHaveStarted,
         ),
         (SdkError::response_error("SECRET", response(200)), Exit::Unavailable, Effect::MayHaveStarted),
-        (SdkError::response_error("SECRET", response(400)), Exit::Rejected, Effect::Refused),
+        (SdkError::response_error("SECRET", response(400)), Exit::Unavailable, Effect::MayHaveStarted),
+        (SdkError::response_error("SECRET", response(403)), Exit::Denied, Effect::Refused),
         (SdkError::response_error("SECRET", response(503)), Exit::Unavailable, Effect::MayHaveStarted),
         (answered(400, "X"), Exit::Rejected, Effect::Refused),
     ] {

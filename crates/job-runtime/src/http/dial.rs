@@ -27,7 +27,6 @@ const KEEPALIVE_INTERVAL: Duration = Duration::from_secs(15);
 /// Unanswered probes after which the connection counts as broken.
 const KEEPALIVE_RETRIES: u32 = 3;
 
-type BoxError = Box<dyn Error + Send + Sync>;
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// Dials for hyper's client.
@@ -57,33 +56,47 @@ impl Dialer {
         let host = host_and_port(&uri);
         let proxy = self.proxies.as_ref().and_then(|proxies| proxies.of(&uri));
         let proxy_host = proxy.as_ref().map(|proxy| host_and_port(&proxy.uri));
-        let timeout = self.timeout;
-        let connecting = self.connect(uri, proxy);
-        let connected = match timeout {
+        let (timeout, tls) = (self.timeout, Arc::clone(&self.tls));
+        let failed = |cause: &(dyn Error + 'static)| {
+            WireError::unreachable(&host, proxy_host.as_deref(), cause).noting(cause, || tls.trouble())
+        };
+        let connecting = self.connect(uri, proxy, &failed);
+        match timeout {
             None => connecting.await,
             Some(limit) => match tokio::time::timeout(limit, connecting).await {
                 Ok(connected) => connected,
-                Err(_) => return Err(WireError::slow(&host, proxy_host.as_deref(), limit)),
+                Err(_) => Err(WireError::slow(&host, proxy_host.as_deref(), limit)),
             },
-        };
-        connected.map_err(|err| WireError::unreachable(&host, proxy_host.as_deref(), err.as_ref()))
+        }
     }
 
-    async fn connect(&mut self, uri: Uri, proxy: Option<Proxy>) -> Result<Dialled, BoxError> {
+    /// `failed` tells of a failure what it means for whom.
+    async fn connect(
+        &mut self,
+        uri: Uri,
+        proxy: Option<Proxy>,
+        failed: &(impl Fn(&(dyn Error + 'static)) -> WireError + Sync),
+    ) -> Result<Dialled, WireError> {
+        let config = || self.tls.config().map_err(|err| failed(&err));
         let tls = uri.scheme() == Some(&Scheme::HTTPS);
         let stream = match (tls, proxy) {
-            (false, None) => MaybeHttpsStream::Http(self.tcp.call(uri).await?),
+            (false, None) => MaybeHttpsStream::Http(self.tcp.call(uri).await.map_err(|err| failed(&err))?),
             (false, Some(proxy)) => {
-                let stream = MaybeHttpsStream::Http(self.tcp.call(proxy.uri).await?);
+                let stream = self.tcp.call(proxy.uri).await.map_err(|err| failed(&err))?;
+                let stream = MaybeHttpsStream::Http(stream);
                 return Ok(Dialled { stream, proxied: true });
             }
-            (true, None) => HttpsConnector::from((self.tcp.clone(), self.tls.config()?)).call(uri).await?,
+            (true, None) => {
+                let mut direct = HttpsConnector::from((self.tcp.clone(), config()?));
+                direct.call(uri).await.map_err(|err| failed(err.as_ref()))?
+            }
             (true, Some(proxy)) => {
                 let mut tunnel = Tunnel::new(proxy.uri, self.tcp.clone());
                 if let Some(authorization) = proxy.authorization {
                     tunnel = tunnel.with_auth(authorization);
                 }
-                HttpsConnector::from((tunnel, self.tls.config()?)).call(uri).await?
+                let mut tunnelled = HttpsConnector::from((tunnel, config()?));
+                tunnelled.call(uri).await.map_err(|err| failed(err.as_ref()))?
             }
         };
         Ok(Dialled { stream, proxied: false })

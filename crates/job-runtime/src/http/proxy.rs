@@ -28,11 +28,17 @@ impl Proxies {
     pub(super) fn new(vars: &Env) -> Result<Option<Self>, HttpConfigError> {
         let mut builder = Matcher::builder();
         let mut any = false;
+        // ALL_PROXY is for the addresses without a proxy of their own; where there are none, it may be what it likes.
+        let all_have_own =
+            [&env::HTTP_PROXY, &env::HTTPS_PROXY].iter().all(|names| env::first(vars, *names).is_some());
         for (names, set) in [
             (&env::ALL_PROXY, Builder::all as fn(Builder, String) -> Builder),
             (&env::HTTP_PROXY, Builder::http),
             (&env::HTTPS_PROXY, Builder::https),
         ] {
+            if names == &env::ALL_PROXY && all_have_own {
+                continue;
+            }
             if let Some((name, address)) = env::first(vars, names) {
                 usable(address).map_err(|problem| HttpConfigError::Proxy { name, problem })?;
                 builder = set(builder, address.to_owned());
@@ -116,6 +122,21 @@ mod tests {
             let text = Proxies::new(&vars).unwrap_err().to_string();
             assert!(text.starts_with(expected), "{text}");
             assert!(!text.contains("secret"), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_for_all_is_refused_only_where_it_would_be_used() {
+        let socks = ("ALL_PROXY", "socks5://user:secret@proxy:1080");
+        let (http, https) = (("http_proxy", "http://proxy:3128"), ("HTTPS_PROXY", "http://proxy:3128"));
+        for (vars, refused) in [
+            (&[socks][..], true),
+            (&[socks, https], true),
+            (&[socks, http], true),
+            (&[socks, http, https], false),
+        ] {
+            let vars: Env = vars.iter().copied().collect();
+            assert_eq!(Proxies::new(&vars).is_err(), refused, "{vars:?}");
         }
     }
 }

@@ -268,6 +268,27 @@ async fn an_unknown_issuer_is_refused_and_says_what_to_do() {
 }
 
 #[tokio::test]
+async fn a_file_of_roots_that_cannot_be_read_is_told_where_it_matters() {
+    let tested = tls_server().await;
+    let url = format!("https://localhost:{}/", tested.port);
+    for (file, problem) in [
+        ("/no/such/file.pem", "No such file or directory"),
+        ("/tmp", "Is a directory"),
+        ("/dev/null", "it holds no certificate"),
+    ] {
+        let err = quick(&client(None, &[(env::SSL_CERT_FILE, file)]), &url).await.unwrap_err();
+        let text = wire(&err).to_string();
+        let expected = format!("; SSL_CERT_FILE names {file}, which could not be used: {problem}");
+        assert!(text.contains(&expected), "{text}");
+    }
+    // Another name is not a matter of roots.
+    let client = client(Some(tested.ca.path()), &[NO_SYSTEM]);
+    let err = quick(&client, &url.replace("localhost", "127.0.0.1")).await.unwrap_err();
+    let text = wire(&err).to_string();
+    assert!(!text.contains("SSL_CERT_FILE"), "{text}");
+}
+
+#[tokio::test]
 async fn a_bundle_is_added_to_the_roots() {
     let tested = tls_server().await;
     let client = client(Some(tested.ca.path()), &[NO_SYSTEM]);

@@ -24,6 +24,8 @@ pub(super) struct Tls {
     roots: Arc<RootCertStore>,
     /// Files that may hold the system's roots, in order.
     system: Vec<PathBuf>,
+    /// The file that the user named for the system's roots.
+    named: Option<PathBuf>,
     config: OnceLock<Arc<ClientConfig>>,
 }
 
@@ -38,11 +40,20 @@ impl Tls {
             add_bundle(&mut roots, path)
                 .map_err(|problem| HttpConfigError::Bundle { path: path.to_owned(), problem })?;
         }
-        let system = match vars.get(env::SSL_CERT_FILE) {
-            Some(file) => vec![PathBuf::from(file)],
+        let named = vars.get(env::SSL_CERT_FILE).map(PathBuf::from);
+        let system = match &named {
+            Some(file) => vec![file.clone()],
             None => SYSTEM_BUNDLES.iter().map(PathBuf::from).collect(),
         };
-        Ok(Self { roots: Arc::new(roots), system, config: OnceLock::new() })
+        Ok(Self { roots: Arc::new(roots), system, named, config: OnceLock::new() })
+    }
+
+    /// What is wrong with the file of `SSL_CERT_FILE`, for those whose server has an unknown issuer. For all others
+    /// it does not matter, so that it is no mistake in the configuration.
+    pub(super) fn trouble(&self) -> Option<String> {
+        let file = self.named.as_deref()?;
+        let problem = add_bundle(&mut RootCertStore::empty(), file).err()?;
+        Some(format!("{} names {}, which could not be used: {problem}", env::SSL_CERT_FILE, file.display()))
     }
 
     /// The configuration.

@@ -48,6 +48,21 @@ impl WireError {
         Self { text, kind: Kind::Io, sent: false }
     }
 
+    /// Adds what the issuer's certificate may have been looked for in, where that is what was missing.
+    pub(crate) fn noting(
+        mut self,
+        cause: &(dyn Error + 'static),
+        note: impl FnOnce() -> Option<String>,
+    ) -> Self {
+        let unknown = rustls::Error::InvalidCertificate(CertificateError::UnknownIssuer);
+        if find::<rustls::Error>(cause) == Some(&unknown)
+            && let Some(note) = note()
+        {
+            self.text = format!("{}; {note}", self.text);
+        }
+        self
+    }
+
     /// No connection to `host` within `limit`.
     pub(crate) fn slow(host: &str, proxy: Option<&str>, limit: Duration) -> Self {
         let over = proxy.map(|proxy| format!(" over the proxy {proxy}")).unwrap_or_default();
