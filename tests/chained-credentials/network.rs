@@ -100,3 +100,55 @@ fn nobody_listening_is_75_and_names_the_address() {
     let site = Site::documented(BINARY).env("AWS_ENDPOINT_URL", "http://127.0.0.1:9");
     site.run(NIGHTLY).assert_exit(75).assert_says("hop 1 of 2").assert_says("127.0.0.1:9");
 }
+
+#[test]
+fn without_settings_the_hosts_are_those_of_aws_and_fips_and_dual_stack_are_obeyed() {
+    for (variable, sts, glue) in [
+        ("UNRELATED", "sts.us-east-2.amazonaws.com", "glue.us-east-2.amazonaws.com"),
+        ("AWS_USE_FIPS_ENDPOINT", "sts-fips.us-east-2.amazonaws.com", "glue-fips.us-east-2.amazonaws.com"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "sts.us-east-2.api.aws", "glue.us-east-2.api.aws"),
+    ] {
+        // The proxy tells which hosts were asked for, and leads all of them to the sandbox.
+        let site = Site::documented(BINARY).without("AWS_ENDPOINT_URL").env(variable, "true");
+        let (path, proxy) = (ca(&site), site.sandbox.proxy_url());
+        let site = site.env("AWS_CA_BUNDLE", path).env("HTTPS_PROXY", proxy);
+        let outcome = site.run(NIGHTLY);
+        for host in [sts, glue] {
+            let line = format!("CONNECT {host}:443");
+            let proxied = site.sandbox.proxied();
+            assert!(
+                proxied.iter().any(|seen| seen.starts_with(&line)),
+                "no {line} in {proxied:?}\n{}",
+                outcome.stderr
+            );
+        }
+        outcome.assert_exit(0);
+    }
+}
+
+#[test]
+fn an_endpoint_of_one_service_comes_before_the_endpoint_of_all() {
+    let nowhere = "http://127.0.0.1:9";
+    let site = Site::documented(BINARY);
+    let url = site.sandbox.url();
+    let site = site
+        .env("AWS_ENDPOINT_URL", nowhere)
+        .env("AWS_ENDPOINT_URL_STS", &url)
+        .env("AWS_ENDPOINT_URL_GLUE", &url);
+    site.run(NIGHTLY).assert_exit(0);
+
+    // The option comes before both.
+    let site = Site::documented(BINARY).env("AWS_ENDPOINT_URL_STS", nowhere);
+    let url = site.sandbox.url();
+    site.run(nightly(&["--endpoint-url", &url])).assert_exit(0);
+
+    // The section that the profile names.
+    let site = Site::documented(BINARY).without("AWS_ENDPOINT_URL");
+    let url = site.sandbox.url();
+    let config = std::fs::read_to_string(site.path("aws-config")).unwrap();
+    let services = format!(
+        "services = local\n\n[services local]\nsts =\n  endpoint_url = {url}\nglue =\n  endpoint_url = {url}\n"
+    );
+    site.write("aws-config", &format!("{}{services}", config.trim_end().to_owned() + "\n"));
+    site.run(NIGHTLY).assert_exit(0);
+}

@@ -18,6 +18,7 @@ mod signals;
 mod slot;
 mod start;
 mod stdin;
+mod terminal;
 mod unclear;
 mod wait;
 

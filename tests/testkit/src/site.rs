@@ -173,6 +173,16 @@ impl Site {
         self.spawn(command, Some(""))
     }
 
+    /// Starts the binary on a terminal, as a person does; what the terminal shows is the standard output.
+    pub fn start_on_a_terminal(&self, args: &[&str]) -> Running<'_> {
+        let line =
+            std::iter::once(self.binary.to_str().expect("a path in UTF-8")).chain(args.iter().copied());
+        let mut command = Command::new("script");
+        command.args(["--quiet", "--return", "--flush", "--command"]);
+        command.arg(line.collect::<Vec<_>>().join(" ")).arg("/dev/null");
+        self.spawn(command, Some(""))
+    }
+
     /// Starts the binary with a standard input on which nothing ever comes, not even its end.
     pub fn start_with_silence<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Running<'_> {
         self.spawn(self.command(args), None)
