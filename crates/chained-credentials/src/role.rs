@@ -10,7 +10,7 @@ use std::time::Duration;
 /// ```
 /// use chained_credentials::RoleSpec;
 /// let role: RoleSpec =
-///     "arn=arn:aws:iam::222222222222:role/b,external-id=x,duration=30m,tag.team=data,transitive-tag=team".parse()?;
+///     "arn=arn:aws:iam::222222222222:role/b,external-id=x1,duration=30m,tag.team=data,transitive-tag=team".parse()?;
 /// assert_eq!(role.arn, "arn:aws:iam::222222222222:role/b");
 /// assert_eq!(role.tags, [("team".to_owned(), "data".to_owned())]);
 /// # Ok::<(), chained_credentials::RoleSpecError>(())
