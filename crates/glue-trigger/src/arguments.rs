@@ -1,9 +1,13 @@
 //! The arguments of a Glue job run: `K=V`, a JSON object, or a file that holds one.
 
 use std::collections::BTreeMap;
-use std::io::Read;
+
+use job_runtime::input;
 
 use crate::once::MARKER;
+
+/// More than Glue takes of arguments or a policy: a file that is longer is not meant.
+const LONGEST_FILE: usize = 1024 * 1024;
 
 /// Arguments of a run by name. Every name starts with `--`, as Glue wants it.
 ///
@@ -20,7 +24,7 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 /// Parses a JSON object of strings, the form that `aws glue start-job-run --arguments` takes.
 pub(crate) fn json(text: &str) -> Result<Arguments, String> {
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).map_err(|error| {
-        format!("it should be a JSON object such as {{\"--day\": \"monday\"}}: {}", fault(&error))
+        format!("it should be a JSON object such as {{\"--day\": \"monday\"}}: {}", input::json_fault(&error))
     })?;
     values
         .into_iter()
@@ -34,42 +38,22 @@ pub(crate) fn json(text: &str) -> Result<Arguments, String> {
 
 /// Reads a file with a JSON object of strings; `-` is standard input.
 pub(crate) fn file(path: &str) -> Result<Arguments, String> {
-    json(&text_of(path)?)
-}
-
-/// Reads a whole text file; `-` is standard input.
-fn text_of(path: &str) -> Result<String, String> {
-    let mut text = String::new();
-    match path {
-        "-" => std::io::stdin().read_to_string(&mut text),
-        path => std::fs::File::open(path).and_then(|mut file| file.read_to_string(&mut text)),
-    }
-    .map_err(|error| error.to_string())?;
-    Ok(text)
+    json(&input::text(path, LONGEST_FILE)?)
 }
 
 /// Parses the policy for the job's role: JSON, or a file with JSON in it.
 pub(crate) fn policy(text: &str) -> Result<String, String> {
     // StartJobRun, ExecutionRoleSessionPolicy: 2 to 2048 characters.
     const LONGEST: usize = 2048;
-    let policy = if text.trim_start().starts_with('{') { text.to_owned() } else { text_of(text)? };
+    let policy =
+        if text.trim_start().starts_with('{') { text.to_owned() } else { input::text(text, LONGEST_FILE)? };
     let policy = policy.trim();
     serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(policy)
-        .map_err(|error| format!("it should be a policy in JSON: {}", fault(&error)))?;
+        .map_err(|error| format!("it should be a policy in JSON: {}", input::json_fault(&error)))?;
     match policy.chars().count() {
         length if length > LONGEST => Err(format!("it has {length} characters, {LONGEST} are allowed")),
         _ => Ok(policy.to_owned()),
     }
-}
-
-/// What is wrong with a JSON text, and where. The parser's own words may quote a value.
-fn fault(error: &serde_json::Error) -> String {
-    let what = match error.classify() {
-        serde_json::error::Category::Eof => "it ends too early",
-        serde_json::error::Category::Data => "it is something else",
-        serde_json::error::Category::Syntax | serde_json::error::Category::Io => "it is no JSON",
-    };
-    format!("{what}, line {} column {}", error.line(), error.column())
 }
 
 /// The name as Glue wants it.

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure};
+use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure, Place};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::arguments::Arguments;
@@ -12,7 +12,7 @@ use crate::error::{Error, Unclear};
 use crate::glue::Job;
 use crate::job::Start;
 use crate::once::{self, Decision, MARKER, Marked};
-use crate::run::{Place, Verdict};
+use crate::run::{self, Verdict};
 
 /// Pauses before each look for a run that may just have been started: at once, after 2 s and after 6 s, because
 /// nothing promises that `GetJobRuns` shows a run at once.
@@ -117,7 +117,7 @@ async fn find_or_start(
             (Obstacle::Refused(source), _) => return Err(not_started(source)),
             (Obstacle::Unclear(source), Some(search)) => return search.settle(source).await,
             (Obstacle::Unclear(source), None) => {
-                let console = place.console(job.name, None);
+                let console = run::console(place, job.name, None);
                 return Err(Error::Unknown { job: job.name.to_owned(), console, source });
             }
             (Obstacle::NoSlot(source), search) => {

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Exit, Failure};
+use job_runtime::{CallError, Exit, Failure, Place};
 
-use crate::run::Place;
+use crate::run;
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -160,7 +160,7 @@ impl Error {
         if is_not_found(&source) {
             Self::NoSuchRun { run_id, job: job.to_owned(), place: place.clone(), source }
         } else {
-            Self::Lost { console: place.console(job, Some(&run_id)), run_id, source }
+            Self::Lost { console: run::console(place, job, Some(&run_id)), run_id, source }
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_glue::Client;
-use job_runtime::{Context, Ended, Exit, Judged, OnTerminate, Output, Remote, Report};
+use job_runtime::{Context, Ended, Exit, Judged, OnTerminate, Output, Place, Remote, Report, json};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +14,7 @@ use crate::check::check;
 use crate::error::{Error, is_not_found};
 use crate::glue::Job;
 use crate::logs;
-use crate::run::{self, Outcome, Place, Run, Verdict};
+use crate::run::{self, Outcome, Run, Verdict};
 
 /// First interval between two looks at the run; a Glue run takes a minute at the very least.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);
@@ -92,18 +92,15 @@ pub(crate) struct Over {
 /// Everything that leaves no ended run to report. A run that failed is a report.
 pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -> Result<Report, Error> {
     let job = Job { client, name: &request.job_name };
-    let place = Place {
-        region: ctx.sdk_config().region().map(ToString::to_string).unwrap_or_default(),
-        account: ctx.identity().account.clone(),
-    };
+    let place = ctx.place();
     if ctx.check() {
-        return Ok(check(&job, request, &place, ctx).await);
+        return Ok(check(&job, request, ctx).await);
     }
     let begun = match &request.work {
         Work::Attach(run_id) => Begun { run_id: run_id.clone(), adopted: true, verdict: Verdict::Pending },
         Work::Start(start) => begin(&job, start, &place, ctx).await?,
     };
-    let console = place.console(job.name, Some(&begun.run_id));
+    let console = run::console(&place, job.name, Some(&begun.run_id));
     ctx.remember(Remote { id: begun.run_id.clone(), state: None, console: Some(console.clone()) });
     // A failure of the key's earlier run is told even so: one look at it, and the wait is over.
     let failed = matches!(begun.verdict, Verdict::Failed | Verdict::Stopped);
@@ -227,7 +224,10 @@ fn report(over: &Over, adopted: bool, console: &str, output: Output, place: &Pla
         let reason = reason.map(|reason| format!(": {}", reason.trim())).unwrap_or_default();
         format!("run {} of job {} ended {}{reason}", run.id, run.job_name, run.state)
     });
-    Report { exit: *exit, result, error }
+    match error {
+        Some(error) => Report::failed(*exit, result, error),
+        None => Report::ok(result),
+    }
 }
 
 /// What `--no-wait` prints: as text the bare id, for `$(...)`.
@@ -252,9 +252,4 @@ fn started(begun: &Begun, console_url: &str, request: &Request, place: &Place) -
             console_url,
         }),
     }
-}
-
-/// Plain structs of strings and numbers always have a JSON form.
-pub(crate) fn json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
 }

@@ -1,7 +1,6 @@
 //! A job run as this program sees it: what its state means and how it is shown.
 
-use std::fmt::Write as _;
-
+use job_runtime::{Place, aligned, percent_encoded};
 use serde::Serialize;
 
 /// What a state means for the one who waits.
@@ -82,51 +81,13 @@ pub(crate) struct Run {
 /// Where Glue keeps the logs of a run that names no other place.
 pub(crate) const DEFAULT_LOG_GROUP: &str = "/aws-glue/jobs";
 
-/// The account and region that the job lives in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Place {
-    /// Region, such as `us-east-2`.
-    pub region: String,
-    /// Account id, where STS told it.
-    pub account: Option<String>,
-}
-
-impl Place {
-    /// Address of the run in the AWS console, or of the job's page where there is no run.
-    pub fn console(&self, job_name: &str, run_id: Option<&str>) -> String {
-        let region = &self.region;
-        let domain = match region.split('-').next() {
-            Some("cn") => "amazonaws.cn",
-            _ if region.starts_with("us-gov-") => "amazonaws-us-gov.com",
-            _ => "aws.amazon.com",
-        };
-        let job = percent_encoded(job_name);
-        let page = run_id.map_or_else(|| "/runs".to_owned(), |id| format!("/run/{}", percent_encoded(id)));
-        format!("https://console.{domain}/gluestudio/home?region={region}#/job/{job}{page}")
-    }
-}
-
-impl std::fmt::Display for Place {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match &self.account {
-            Some(account) => write!(f, "account {account}, region {}", self.region),
-            None => write!(f, "region {}", self.region),
-        }
-    }
-}
-
-/// Everything except the unreserved characters of RFC 3986 becomes `%XX`.
-fn percent_encoded(text: &str) -> String {
-    let mut encoded = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            encoded.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(encoded, "%{byte:02X}");
-        }
-    }
-    encoded
+/// Address of the run in the AWS console, or of the job's page where there is no run.
+pub(crate) fn console(place: &Place, job_name: &str, run_id: Option<&str>) -> String {
+    let Place { region, .. } = place;
+    let domain = place.console_domain();
+    let job = percent_encoded(job_name);
+    let page = run_id.map_or_else(|| "/runs".to_owned(), |id| format!("/run/{}", percent_encoded(id)));
+    format!("https://console.{domain}/gluestudio/home?region={region}#/job/{job}{page}")
 }
 
 /// The result on stdout: the run, and how this program came to it.
@@ -173,12 +134,6 @@ impl Outcome<'_> {
         ];
         aligned(lines.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
     }
-}
-
-/// `name  value` lines with the values under each other, without a line end at the end.
-pub(crate) fn aligned<'a>(lines: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
-    let width = lines.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
-    lines.map(|(name, value)| format!("{name:width$}  {value}")).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -240,7 +195,7 @@ mod tests {
         ];
         for (region, job, run, expected) in cases {
             let place = Place { region: region.to_owned(), account: None };
-            assert_eq!(place.console(job, run), expected);
+            assert_eq!(console(&place, job, run), expected);
         }
     }
 

@@ -153,7 +153,7 @@ pub(crate) struct Common {
         env = env::CONNECT_TIMEOUT, value_parser = duration::parse_positive, default_value = "5s",
         help_heading = "Running"
     )]
-    pub(crate) connect_timeout: Duration,
+    connect_timeout: Duration,
 
     /// Limit of the wait for an answer, and for each next part of it
     #[arg(
@@ -161,7 +161,11 @@ pub(crate) struct Common {
         env = env::READ_TIMEOUT, value_parser = duration::parse_positive, default_value = "30s",
         help_heading = "Running"
     )]
-    pub(crate) read_timeout: Duration,
+    read_timeout: Duration,
+
+    /// Of an Indexed Job; not an option.
+    #[arg(skip)]
+    completion_index: Option<String>,
 
     /// Form of the log on stderr; auto is text for a terminal, else one JSON object a line
     #[arg(
@@ -246,6 +250,9 @@ pub(crate) struct Running {
     pub(crate) key: Option<String>,
     pub(crate) on_prior_failure: OnPriorFailure,
     pub(crate) on_terminate: OnTerminate,
+    pub(crate) connect_timeout: Duration,
+    pub(crate) read_timeout: Duration,
+    pub(crate) completion_index: Option<String>,
 }
 
 impl Common {
@@ -259,7 +266,8 @@ impl Common {
                 .map(|role| self::role(role).map_err(|problem| format!("{}: {problem}", env::ASSUME_ROLE)))
                 .collect::<Result<_, _>>()?;
         }
-        if let (Some(base), Some(index)) = (&self.idempotency_key, vars.get(env::COMPLETION_INDEX)) {
+        self.completion_index = vars.get(env::COMPLETION_INDEX).map(str::to_owned);
+        if let (Some(base), Some(index)) = (&self.idempotency_key, &self.completion_index) {
             let indexed = format!("{base}-{index}");
             self.idempotency_key = Some(
                 key(&indexed)
@@ -300,6 +308,9 @@ impl Common {
             key: self.idempotency_key.clone(),
             on_prior_failure: self.on_prior_failure,
             on_terminate: self.on_terminate.unwrap_or(by_key),
+            connect_timeout: self.connect_timeout,
+            read_timeout: self.read_timeout,
+            completion_index: self.completion_index.clone(),
         }
     }
 }

@@ -7,6 +7,7 @@ use crate::exit::Exit;
 use crate::progress::Console;
 use crate::report::LastWord;
 use crate::telemetry::ALWAYS;
+use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use chained_credentials::{Env, Identity};
 use sha2::{Digest, Sha256};
@@ -112,6 +113,27 @@ impl Context {
         self.running.poll_interval
     }
 
+    /// The index of this pod in an Indexed Job, as Kubernetes told it.
+    pub fn completion_index(&self) -> Option<&str> {
+        self.running.completion_index.as_deref()
+    }
+
+    /// Timeouts of one call whose answer may take as long as `answer`: for an operation that does the work while
+    /// the caller waits. `--read-timeout` counts where it is longer.
+    pub fn timeouts(&self, answer: Duration) -> TimeoutConfig {
+        timeouts(self.running.connect_timeout, self.running.read_timeout.max(answer))
+    }
+
+    /// Shows a line of progress, where a person may be watching.
+    pub fn show_progress(&self, text: &str) {
+        self.console.progress(text);
+    }
+
+    /// Whether a person may be watching.
+    pub fn is_watched(&self) -> bool {
+        self.console.is_terminal()
+    }
+
     /// When the wait ends. The clock runs since the start of the process.
     ///
     /// [`Context::poll`] and [`Context::start`] keep to it. Nothing else ends a job that goes on for longer: what
@@ -158,6 +180,17 @@ impl Context {
     pub fn remote(&self) -> Option<Remote> {
         self.last_word.remote()
     }
+}
+
+/// Every timeout is said, none is left to a default. There is none for a whole call: a session that is
+/// renewed on the way must not look like a call without an answer.
+pub(crate) fn timeouts(connect: Duration, read: Duration) -> TimeoutConfig {
+    TimeoutConfig::builder()
+        .connect_timeout(connect)
+        .read_timeout(read)
+        .disable_operation_timeout()
+        .disable_operation_attempt_timeout()
+        .build()
 }
 
 /// When a wait ends that may take `timeout` since `started`.
@@ -240,6 +273,9 @@ pub(crate) mod tests {
                 key: key.map(str::to_owned),
                 on_prior_failure: OnPriorFailure::Report,
                 on_terminate: OnTerminate::Cancel,
+                connect_timeout: Duration::from_secs(5),
+                read_timeout: Duration::from_secs(30),
+                completion_index: None,
             },
             started: Instant::now(),
             console: Arc::new(Console::silent()),

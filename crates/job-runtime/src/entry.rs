@@ -12,7 +12,6 @@ use crate::signal::{self, Signals};
 use crate::telemetry::{self, Log};
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
-use aws_smithy_types::timeout::TimeoutConfig;
 use chained_credentials::{Chain, ChainSpec, Env, Transport};
 use clap::Args;
 use std::ffi::OsString;
@@ -181,8 +180,8 @@ async fn begin(setup: Setup) -> Result<Context, End> {
     }
     let transport = Transport {
         http: network.client(),
-        direct: network.direct(common.connect_timeout, common.read_timeout),
-        timeouts: timeouts(&common),
+        direct: network.direct(running.connect_timeout, running.read_timeout),
+        timeouts: context::timeouts(running.connect_timeout, running.read_timeout),
         retry: RetryConfig::standard().with_max_attempts(READ_ATTEMPTS),
     };
     let chain = Chain::new(spec, transport);
@@ -208,17 +207,6 @@ async fn begin(setup: Setup) -> Result<Context, End> {
         console,
         last_word,
     }))
-}
-
-/// Every timeout is said, none is left to a default. There is none for a whole call: a session that is
-/// renewed on the way must not look like a call without an answer.
-fn timeouts(common: &Common) -> TimeoutConfig {
-    TimeoutConfig::builder()
-        .connect_timeout(common.connect_timeout)
-        .read_timeout(common.read_timeout)
-        .disable_operation_timeout()
-        .disable_operation_attempt_timeout()
-        .build()
 }
 
 /// Runs the job until it ends or is told to: after the first signal it has [`GRACE`] to end by itself, a second
@@ -308,7 +296,7 @@ mod tests {
     async fn a_job_that_ends_by_itself_ends_the_run() {
         let ctx = context(Duration::from_mins(1), None);
         let end = race(async { Ok::<_, Stopped>(Report::ok("{}")) }, after(&[]), &ctx).await;
-        assert_eq!((end.exit, end.result.as_str()), (Exit::Ok, "{}"));
+        assert_eq!((end.exit, end.result.as_slice()), (Exit::Ok, b"{}\n".as_slice()));
         let end = race(async { Err(Stopped) }, after(&[]), &ctx).await;
         assert_eq!((end.exit, end.error.as_deref()), (Exit::Stopped, Some("stopped on request")));
     }
@@ -330,7 +318,7 @@ mod tests {
             Ok::<_, Stopped>(Report::ok("done"))
         };
         let end = race(job, after(&[1]), &ctx).await;
-        assert_eq!((end.exit, end.result.as_str()), (Exit::Ok, "done"));
+        assert_eq!((end.exit, end.result.as_slice()), (Exit::Ok, b"done\n".as_slice()));
     }
 
     #[tokio::test(start_paused = true)]

@@ -1,5 +1,8 @@
 //! What went wrong with a call, and what that means for the run: once for all binaries.
 
+mod codes;
+
+use self::codes::{is_broken_setup, is_denial, is_throttle, is_trouble, is_unready};
 use crate::exit::Exit;
 use crate::http::{WireError, find};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -66,6 +69,7 @@ impl Verdict {
 
     const THROTTLED: Self =
         Self { exit: Exit::Unavailable, effect: Effect::NotStarted, throttle: true, what: "was throttled" };
+    const UNREADY: Self = Self::new(Exit::Unavailable, Effect::NotStarted, "was answered: not ready yet");
     const DENIED: Self = Self::new(Exit::Denied, Effect::Refused, "was refused");
     const REJECTED: Self = Self::new(Exit::Rejected, Effect::Refused, "was rejected");
     const BROKEN: Self = Self::new(Exit::Unavailable, Effect::MayHaveStarted, "failed at the service");
@@ -217,8 +221,12 @@ pub(crate) fn exit_of(chain: &ChainError) -> Exit {
 /// throttles and troubles of their own among them, so that a 4xx without a code refuses nothing.
 fn judge(status: u16, code: Option<&str>) -> Verdict {
     let code = code.unwrap_or_default();
-    if is_throttle(code) || status == 429 {
+    if is_unready(code) {
+        Verdict::UNREADY
+    } else if is_throttle(code) || status == 429 {
         Verdict::THROTTLED
+    } else if is_broken_setup(code) {
+        Verdict::REJECTED
     } else if is_denial(code) {
         Verdict::DENIED
     } else if is_trouble(code) || status >= 500 {
@@ -233,56 +241,6 @@ fn judge(status: u16, code: Option<&str>) -> Verdict {
     } else {
         Verdict::REJECTED
     }
-}
-
-/// The services' words for "slow down", as the SDKs and the AWS CLI know them.
-fn is_throttle(code: &str) -> bool {
-    code.starts_with("Throttl")
-        || matches!(
-            code,
-            "TooManyRequestsException"
-                | "TooManyRequests"
-                | "RequestLimitExceeded"
-                | "RequestThrottled"
-                | "RequestThrottledException"
-                | "BandwidthLimitExceeded"
-                | "PriorRequestNotComplete"
-                | "ProvisionedThroughputExceededException"
-                | "SlowDown"
-                | "EC2ThrottledException"
-        )
-}
-
-/// The services' words for credentials that are not good, or not good for this.
-fn is_denial(code: &str) -> bool {
-    code.starts_with("AccessDenied")
-        || code.starts_with("ExpiredToken")
-        || matches!(
-            code,
-            "UnauthorizedOperation"
-                | "UnauthorizedException"
-                | "NotAuthorized"
-                | "AuthFailure"
-                | "UnrecognizedClientException"
-                | "InvalidClientTokenId"
-                | "InvalidAccessKeyId"
-                | "InvalidSignatureException"
-                | "SignatureDoesNotMatch"
-                | "IncompleteSignature"
-                | "IncompleteSignatureException"
-                | "MissingAuthenticationToken"
-                | "MissingAuthenticationTokenException"
-                | "OptInRequired"
-                | "RequestExpired"
-                | "RequestTimeTooSkewed"
-        )
-}
-
-/// The services' words for trouble of their own, which some send with status 400.
-fn is_trouble(code: &str) -> bool {
-    ["InternalServer", "InternalService", "InternalFailure", "InternalError", "ServiceUnavailable"]
-        .iter()
-        .any(|word| code.starts_with(word))
 }
 
 #[cfg(test)]

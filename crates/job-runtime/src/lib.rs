@@ -44,6 +44,7 @@
 //! - A wait goes through [`Context::poll`], which knows pace, deadline, cancel and patience.
 //! - Any other call is retried by the SDK; its failure becomes a [`CallError`], which knows what it means.
 
+mod check;
 mod cli;
 mod context;
 pub mod duration;
@@ -52,18 +53,24 @@ pub mod env;
 mod error;
 mod exit;
 mod http;
+pub mod input;
+mod place;
 mod poll;
 mod progress;
 mod report;
 mod signal;
+mod sink;
 mod start;
 mod telemetry;
 
+pub use check::{Check, Survey};
 pub use cli::{LogFormat, OnPriorFailure, OnTerminate, Output, OutputArgs};
 pub use context::{Context, Remote};
 pub use entry::{Binary, main};
 pub use error::{CallError, Effect, Failure};
 pub use exit::Exit;
+pub use place::{Place, percent_encoded};
 pub use poll::{Ended, Judged};
-pub use report::Report;
+pub use report::{Report, aligned, json};
+pub use sink::{Open, Sink, SinkError};
 pub use telemetry::ALWAYS;

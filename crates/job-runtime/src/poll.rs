@@ -126,7 +126,7 @@ impl Context {
             watch.logged = Instant::now();
             watch.state = Some(state);
         }
-        self.show_progress(watch);
+        self.show_state(watch);
     }
 
     /// Sleeps until `end`, and tells meanwhile that the wait goes on.
@@ -146,11 +146,11 @@ impl Context {
             if now >= end {
                 return;
             }
-            self.show_progress(watch);
+            self.show_state(watch);
         }
     }
 
-    fn show_progress(&self, watch: &Watch) {
+    fn show_state(&self, watch: &Watch) {
         if self.console.is_terminal() {
             let state = watch.state.as_deref().unwrap_or("waiting");
             let id = self.remote().map(|remote| remote.id).unwrap_or_default();

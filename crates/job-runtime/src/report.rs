@@ -22,29 +22,60 @@ const MESSAGE_LIMIT: usize = 1024;
 pub struct Report {
     /// How the run ended.
     pub exit: Exit,
-    /// The result, rendered; goes to stdout with one newline at its end. Empty: stdout stays empty.
-    pub result: String,
+    /// What goes to stdout, to the byte. Empty: stdout stays empty.
+    pub result: Vec<u8>,
     /// Why the work did not succeed, as a lower-case fragment.
     pub error: Option<String>,
 }
 
 impl Report {
-    /// The work succeeded.
+    /// The work succeeded. A `result` of text gets one newline at its end.
     pub fn ok(result: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, result: result.into(), error: None }
+        Self { exit: Exit::Ok, result: line(result.into()), error: None }
     }
 
-    /// The work ended otherwise, and there is a result to show all the same.
+    /// The work ended otherwise, and there is a `result` to show all the same.
     pub fn failed(exit: Exit, result: impl Into<String>, error: impl Into<String>) -> Self {
-        Self { exit, result: result.into(), error: Some(error.into()) }
+        Self { exit, result: line(result.into()), error: Some(error.into()) }
     }
+
+    /// The same end with a result that is not ours to change: the answer of a function or a model.
+    #[must_use]
+    pub fn with_bytes(self, result: Vec<u8>) -> Self {
+        Self { result, ..self }
+    }
+
+    /// The result, of which it is known that it is text.
+    #[cfg(test)]
+    pub(crate) fn text(&self) -> &str {
+        std::str::from_utf8(&self.result).unwrap_or("no UTF-8")
+    }
+}
+
+/// Text with one newline at its end; nothing stays nothing.
+fn line(mut text: String) -> Vec<u8> {
+    if !text.is_empty() && !text.ends_with('\n') {
+        text.push('\n');
+    }
+    text.into_bytes()
+}
+
+/// Plain structs of strings and numbers always have a JSON form.
+pub fn json(value: &impl Serialize) -> String {
+    serde_json::to_string(value).unwrap_or_default()
+}
+
+/// `name  value` lines with the values under each other, without a line end at the end.
+pub fn aligned<'a>(lines: impl Iterator<Item = (&'a str, &'a str)> + Clone) -> String {
+    let width = lines.clone().map(|(name, _)| name.len()).max().unwrap_or(0);
+    lines.map(|(name, value)| format!("{name:width$}  {value}")).collect::<Vec<_>>().join("\n")
 }
 
 /// How a run ended, whoever ended it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct End {
     pub(crate) exit: Exit,
-    pub(crate) result: String,
+    pub(crate) result: Vec<u8>,
     pub(crate) error: Option<String>,
     pub(crate) request_id: Option<String>,
 }
@@ -52,7 +83,7 @@ pub(crate) struct End {
 impl End {
     /// Ended without a result.
     pub(crate) fn error(exit: Exit, error: impl Into<String>) -> Self {
-        Self { exit, result: String::new(), error: Some(error.into()), request_id: None }
+        Self { exit, result: Vec::new(), error: Some(error.into()), request_id: None }
     }
 
     /// Ended by the job's error.
@@ -112,13 +143,12 @@ pub(crate) fn finish(mut end: End, log: &Log, last_word: &LastWord) -> ExitCode 
 
 /// A closed pipe is an error here and no signal: Rust's start-up code ignores SIGPIPE.
 #[expect(clippy::disallowed_methods, reason = "the one writer of stdout")]
-fn write_result(result: &str) -> io::Result<()> {
+fn write_result(result: &[u8]) -> io::Result<()> {
     if result.is_empty() {
         return Ok(());
     }
     let mut stdout = io::stdout().lock();
-    stdout.write_all(result.strip_suffix('\n').unwrap_or(result).as_bytes())?;
-    stdout.write_all(b"\n")?;
+    stdout.write_all(result)?;
     stdout.flush()
 }
 
@@ -301,8 +331,17 @@ mod tests {
     }
 
     #[test]
+    fn text_ends_in_one_newline_and_bytes_stay_as_they_are() {
+        for (text, shown) in [("", ""), ("a", "a\n"), ("a\n", "a\n")] {
+            assert_eq!(Report::ok(text).text(), shown);
+        }
+        let bytes = vec![0, 159, 146, 150];
+        assert_eq!(Report::ok("x").with_bytes(bytes.clone()).result, bytes);
+    }
+
+    #[test]
     fn what_is_not_ok_says_why() {
-        let report = Report { exit: Exit::Stopped, result: String::new(), error: None };
+        let report = Report { exit: Exit::Stopped, result: Vec::new(), error: None };
         assert_eq!(End::from(report).error.as_deref(), Some("the remote work was stopped by someone"));
     }
 }

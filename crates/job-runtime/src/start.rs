@@ -10,12 +10,12 @@ use std::error::Error;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
-/// How often a call is sent at most.
-const ATTEMPTS: u32 = 5;
 /// How long after the first attempt another may begin.
 const PATIENCE: Duration = Duration::from_secs(30);
-/// The pause before the second attempt; each further one is twice as long.
+/// The pause before the second attempt; each further one is twice as long, up to the longest.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest pause: by then the other side is not busy but down.
+const LONGEST_PAUSE: Duration = Duration::from_secs(20);
 
 impl Context {
     /// Sends a call that begins work, written as in a policy: `glue:StartJobRun`.
@@ -35,6 +35,9 @@ impl Context {
     /// A signal does not break the call in flight, since its answer holds the id of what was started; it ends
     /// the pause between two attempts.
     ///
+    /// Another attempt begins within half a minute of the first, or not at all: a Job's own retries are the better
+    /// place for longer waits.
+    ///
     /// # Errors
     /// The failure of the last attempt; [`CallError::effect`] says whether work may have begun.
     pub async fn start<T, E>(
@@ -45,7 +48,24 @@ impl Context {
     where
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
-        let patience = (Instant::now() + PATIENCE).min(self.deadline());
+        self.start_until(operation, Instant::now() + PATIENCE, send).await
+    }
+
+    /// As [`start`](Self::start), with attempts until `end`, for work that is over when its answer comes: to wait
+    /// until the other side is ready is a part of the wait.
+    ///
+    /// # Errors
+    /// Those of [`start`](Self::start).
+    pub async fn start_until<T, E>(
+        &self,
+        operation: &'static str,
+        end: Instant,
+        send: impl AsyncFn() -> Result<T, SdkError<E, HttpResponse>>,
+    ) -> Result<T, CallError>
+    where
+        E: ProvideErrorMetadata + Error + Send + Sync + 'static,
+    {
+        let end = end.min(self.deadline());
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
@@ -56,7 +76,7 @@ impl Context {
             // Half to whole of the pause at random, so that a fleet does not come back in step.
             let wait = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
             let proven = err.effect() == Effect::NotStarted && err.exit() == Exit::Unavailable;
-            if !proven || attempt == ATTEMPTS || Instant::now() + wait >= patience {
+            if !proven || Instant::now() + wait >= end {
                 return Err(err);
             }
             tracing::warn!(error = %err, attempt, "nothing was started; trying again");
@@ -65,7 +85,7 @@ impl Context {
                 () = self.cancelled() => return Err(err),
                 () = sleep(wait) => {}
             }
-            pause *= 2;
+            pause = (pause * 2).min(LONGEST_PAUSE);
             attempt += 1;
         }
     }
@@ -98,7 +118,8 @@ mod tests {
     async fn sent_again_only_where_nothing_was_started() {
         let ctx = context(Duration::from_hours(1), None);
         assert_eq!(sent(2, refused_connection, &ctx).await, (3, true));
-        assert_eq!(sent(9, refused_connection, &ctx).await, (5, false));
+        let (attempts, succeeded) = sent(9, refused_connection, &ctx).await;
+        assert!((5..=7).contains(&attempts) && !succeeded, "{attempts} attempts within 30 s");
         assert_eq!(sent(1, || answered(400, "ThrottlingException"), &ctx).await, (2, true));
         assert_eq!(sent(1, reset_connection, &ctx).await, (1, false));
         assert_eq!(sent(1, || answered(500, "InternalServiceException"), &ctx).await, (1, false));
@@ -112,6 +133,24 @@ mod tests {
         ctx.interrupt(Exit::Terminated);
         assert_eq!(sent(9, refused_connection, &ctx).await, (1, false));
         assert_eq!(sent(0, refused_connection, &ctx).await, (1, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_longer_patience_lasts_longer() {
+        let ctx = context(Duration::from_hours(1), None);
+        let calls = Cell::new(0);
+        let begun = Instant::now();
+        let send = async || {
+            calls.set(calls.get() + 1);
+            if begun.elapsed() > Duration::from_mins(5) {
+                Ok(())
+            } else {
+                Err(answered(429, "ModelNotReadyException"))
+            }
+        };
+        let end = Instant::now() + Duration::from_mins(10);
+        assert!(ctx.start_until("sagemaker:InvokeEndpoint", end, send).await.is_ok());
+        assert!(calls.get() > 15, "a pause never grows beyond 20 s");
     }
 
     #[tokio::test(start_paused = true)]
