@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
-use job_runtime::OutputArgs;
+use job_runtime::{Options, OutputArgs};
 
 use crate::arguments::{self, Arguments};
 use crate::job::{Request, Start, Work};
@@ -155,9 +155,10 @@ enum ExecutionClass {
     Flex,
 }
 
-impl Cli {
-    /// The request that these options make.
-    pub(crate) fn into_request(self) -> Request {
+impl Options for Cli {
+    type Request = Request;
+
+    fn into_request(self) -> Result<Request, String> {
         let mut arguments = self.arguments_file.unwrap_or_default();
         arguments.extend(self.arguments.unwrap_or_default());
         arguments.extend(self.argument);
@@ -176,7 +177,7 @@ impl Cli {
             wait_for_slot: self.wait_for_slot,
         };
         let work = self.attach.map_or_else(|| Work::Start(Box::new(start)), Work::Attach);
-        Request { job_name: self.job_name, work, logs: self.logs, output: self.output.output }
+        Ok(Request { job_name: self.job_name, work, logs: self.logs, output: self.output.output })
     }
 }
 
@@ -235,7 +236,8 @@ mod tests {
 
     fn parse(options: &str) -> Result<Request, String> {
         let words = ["glue-trigger", "--job-name=etl"].into_iter().chain(options.split_whitespace());
-        Line::try_parse_from(words).map(|line| line.cli.into_request()).map_err(|error| error.to_string())
+        let line = Line::try_parse_from(words).map_err(|error| error.to_string())?;
+        line.cli.into_request()
     }
 
     fn start(options: &str) -> Start {

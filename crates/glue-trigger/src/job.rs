@@ -30,7 +30,7 @@ const STOP_LIMIT: Duration = Duration::from_millis(3500);
 
 /// What is asked for.
 #[derive(Debug, Clone, PartialEq)]
-pub(crate) struct Request {
+pub struct Request {
     /// Name of the job.
     pub(crate) job_name: String,
     /// Which run of it.

@@ -51,12 +51,13 @@ use job_runtime::{Context, Report};
 
 pub use crate::cli::Cli;
 pub use crate::error::{Error, Unclear};
+pub use crate::job::Request;
 
-/// Runs the program: from the options to the report.
+/// Runs the program: from what is asked for to the report.
 ///
 /// # Errors
 /// Everything that leaves no ended run to report.
-pub async fn run(cli: Cli, ctx: &Context) -> Result<Report, Error> {
+pub async fn run(request: Request, ctx: &Context) -> Result<Report, Error> {
     let client = aws_sdk_glue::Client::new(ctx.sdk_config());
-    job::execute(&client, &cli.into_request(), ctx).await
+    job::execute(&client, &request, ctx).await
 }

@@ -7,6 +7,7 @@ mod refusal;
 use self::refusal::without_value;
 use crate::Binary;
 use crate::duration;
+use crate::entry::Options;
 use crate::env;
 use crate::exit::Exit;
 use chained_credentials::{Env, RoleSpec, RoleSpecError, Settings};
@@ -316,9 +317,9 @@ impl Common {
 }
 
 /// A command line that was understood.
-pub(crate) struct Parsed<C> {
+pub(crate) struct Parsed<R> {
     pub(crate) common: Common,
-    pub(crate) own: C,
+    pub(crate) request: R,
 }
 
 /// Builds the command of `binary`. Variables named in `blank` are not looked at, nor are those of `vars` that
@@ -337,15 +338,16 @@ pub(crate) fn command<C: Args>(binary: &Binary, blank: &[String], vars: &Env) ->
 ///
 /// # Errors
 /// What clap has to say: a refusal, or the text of `--help` and `--version`.
-pub(crate) fn parse<C: Args>(
+pub(crate) fn parse<C: Options>(
     command: &mut Command,
     args: &[OsString],
     vars: &Env,
-) -> Result<Parsed<C>, clap::Error> {
+) -> Result<Parsed<C::Request>, clap::Error> {
     let mut matches = command.try_get_matches_from_mut(args).map_err(|err| without_value(err, command))?;
     let mut line = Line::<C>::from_arg_matches_mut(&mut matches).map_err(|err| err.format(command))?;
     line.common.complete(vars).map_err(|text| command.error(ErrorKind::ValueValidation, text))?;
-    Ok(Parsed { common: line.common, own: line.own })
+    let request = line.own.into_request().map_err(|text| command.error(ErrorKind::ValueValidation, text))?;
+    Ok(Parsed { common: line.common, request })
 }
 
 /// Where the last word of a refused command line goes: clap stops at the first mistake, so that the option may

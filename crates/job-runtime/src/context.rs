@@ -11,6 +11,7 @@ use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
 use chained_credentials::{Env, Identity};
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -203,7 +204,8 @@ pub(crate) fn deadline(started: Instant, timeout: Duration) -> Instant {
 /// The session name for hops that have none: the same for every restart of one piece of work.
 pub(crate) fn default_session_name(binary: &str, key: Option<&str>, vars: &Env) -> String {
     let suffix = match key {
-        Some(key) => short_hash(key),
+        // A session name has little room.
+        Some(key) => digest(key, 8),
         None => vars.get(env::HOSTNAME).map(str::to_owned).or_else(host_name).unwrap_or_default(),
     };
     let name = format!("{binary}-{suffix}");
@@ -217,10 +219,20 @@ fn host_name() -> Option<String> {
     Some(name.trim().to_owned())
 }
 
-/// The first eight hexadecimal digits of the key's SHA-256: a session name has little room.
-fn short_hash(key: &str) -> String {
-    let [a, b, c, d, ..] = <[u8; 32]>::from(Sha256::digest(key.as_bytes()));
-    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
+/// The first `digits` hexadecimal digits (64 at most) of the SHA-256 of `text`: what a key becomes where the
+/// service's alphabet or its room is smaller than the key.
+///
+/// ```
+/// assert_eq!(job_runtime::digest("k", 8), "8254c329");
+/// ```
+pub fn digest(text: &str, digits: usize) -> String {
+    let mut digest = String::with_capacity(64);
+    for byte in Sha256::digest(text.as_bytes()) {
+        // Writing to a String cannot fail.
+        let _ = write!(digest, "{byte:02x}");
+    }
+    digest.truncate(digits);
+    digest
 }
 
 /// STS takes `[\w+=,.@-]` only.

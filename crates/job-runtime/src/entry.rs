@@ -59,13 +59,25 @@ macro_rules! binary {
     };
 }
 
+/// The options of a binary, beside the common ones, and what they ask for.
+pub trait Options: Args {
+    /// What is asked for, free of clap.
+    type Request: Send + 'static;
+
+    /// Puts the options together, and checks what no single one can know. May read the files that they name.
+    ///
+    /// # Errors
+    /// What is wrong with them, as a sentence for the user: the run ends with [`Exit::Usage`] before any call.
+    fn into_request(self) -> Result<Self::Request, String>;
+}
+
 /// Runs a job from the command line to the exit code: the whole `main` of a binary.
 ///
-/// `C` is the binary's own options, beside the common ones. `run` gets them and the [`Context`] once the chain of
-/// credentials has been walked; what it returns is what the run ends with.
-pub fn main<C: Args + Send + 'static, E: Failure>(
+/// `C` is the binary's own options. `run` gets what they ask for and the [`Context`] once the chain of credentials
+/// has been walked; what it returns is what the run ends with.
+pub fn main<C: Options, E: Failure>(
     binary: Binary,
-    run: impl AsyncFnOnce(C, &Context) -> Result<Report, E>,
+    run: impl AsyncFnOnce(C::Request, &Context) -> Result<Report, E>,
 ) -> ExitCode {
     let started = Instant::now();
     let Snapshot { vars, blank } = env::snapshot();
@@ -83,14 +95,14 @@ pub fn main<C: Args + Send + 'static, E: Failure>(
     let exit = match runtime.block_on(listen::<C>(&line)) {
         Err(end) => end_unread(end, &binary, &console, &line.args, &line.vars),
         Ok((_, Err(answer))) => answer_usage(&binary, &answer, &line.args, &line.vars),
-        Ok((signals, Ok(Parsed { common, own }))) => {
+        Ok((signals, Ok(Parsed { common, request }))) => {
             let log = Arc::new(Log::new(Arc::clone(&console), common.log_format, binary.name));
             let last_word = Arc::new(LastWord::new(binary.name, common.termination_log.clone()));
             telemetry::install(&log, line.vars.get(env::RUST_LOG));
             report_panics(&log, &last_word);
             let Line { vars, .. } = line;
             let setup = Setup { binary, common, vars, started, console, last_word: Arc::clone(&last_word) };
-            let end = runtime.block_on(drive(setup, signals, own, run));
+            let end = runtime.block_on(drive(setup, signals, request, run));
             report::finish(end, &log, &last_word)
         }
     };
@@ -110,9 +122,7 @@ struct Line {
 
 /// Puts the handlers of signals in place and reads the command line under their watch: a binary's own options may
 /// read a file or standard input, and wait there for as long as the other side likes.
-async fn listen<C: Args + Send + 'static>(
-    line: &Line,
-) -> Result<(Signals, Result<Parsed<C>, clap::Error>), End> {
+async fn listen<C: Options>(line: &Line) -> Result<(Signals, Result<Parsed<C::Request>, clap::Error>), End> {
     let mut signals = Signals::install()
         .map_err(|err| End::error(Exit::Internal, format!("could not listen for signals: {err}")))?;
     let Line { binary, blank, args, vars } = line.clone();
@@ -146,11 +156,11 @@ struct Setup {
     last_word: Arc<LastWord>,
 }
 
-async fn drive<C, E: Failure>(
+async fn drive<R, E: Failure>(
     setup: Setup,
     mut signals: Signals,
-    own: C,
-    run: impl AsyncFnOnce(C, &Context) -> Result<Report, E>,
+    request: R,
+    run: impl AsyncFnOnce(R, &Context) -> Result<Report, E>,
 ) -> End {
     let ctx = tokio::select! {
         biased;
@@ -160,7 +170,7 @@ async fn drive<C, E: Failure>(
             Err(end) => return end,
         },
     };
-    race(run(own, &ctx), async || signals.next().await, &ctx).await
+    race(run(request, &ctx), async || signals.next().await, &ctx).await
 }
 
 /// Resolves and walks the chain. Whatever is wrong with the configuration is found before the first request.

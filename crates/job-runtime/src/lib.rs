@@ -3,7 +3,7 @@
 //! A binary says what it does:
 //!
 //! ```no_run
-//! use job_runtime::{CallError, Context, Ended, Exit, Judged, Remote, Report};
+//! use job_runtime::{CallError, Context, Ended, Exit, Judged, Options, Remote, Report};
 //! use std::process::ExitCode;
 //! use std::time::Duration;
 //!
@@ -15,9 +15,17 @@
 //!     name: String,
 //! }
 //!
-//! async fn run(cli: Cli, ctx: &Context) -> Result<Report, CallError> {
+//! impl Options for Cli {
+//!     type Request = String;
+//!
+//!     fn into_request(self) -> Result<String, String> {
+//!         if self.name.is_empty() { Err("--name is empty".to_owned()) } else { Ok(self.name) }
+//!     }
+//! }
+//!
+//! async fn run(name: String, ctx: &Context) -> Result<Report, CallError> {
 //!     // A service's client is made from `ctx.sdk_config()`, the work begun under `ctx.start(..)`.
-//!     ctx.remember(Remote { id: format!("{}-1", cli.name), ..Remote::default() });
+//!     ctx.remember(Remote { id: format!("{name}-1"), ..Remote::default() });
 //!     if ctx.no_wait() {
 //!         return Ok(Report::ok("{}"));
 //!     }
@@ -31,7 +39,7 @@
 //! }
 //!
 //! fn main() -> ExitCode {
-//!     job_runtime::main(job_runtime::binary!("1h"), run)
+//!     job_runtime::main::<Cli, _>(job_runtime::binary!("1h"), run)
 //! }
 //! ```
 //!
@@ -65,8 +73,8 @@ mod telemetry;
 
 pub use check::{Check, Survey};
 pub use cli::{LogFormat, OnPriorFailure, OnTerminate, Output, OutputArgs};
-pub use context::{Context, Remote};
-pub use entry::{Binary, main};
+pub use context::{Context, Remote, digest};
+pub use entry::{Binary, Options, main};
 pub use error::{CallError, Effect, Failure};
 pub use exit::Exit;
 pub use place::{Place, percent_encoded};

@@ -44,7 +44,10 @@ pub struct Sink {
 
 impl std::fmt::Debug for Sink {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Sink").field("place", &self.place).field("buffered", &self.buffer.len()).finish_non_exhaustive()
+        f.debug_struct("Sink")
+            .field("place", &self.place)
+            .field("buffered", &self.buffer.len())
+            .finish_non_exhaustive()
     }
 }
 

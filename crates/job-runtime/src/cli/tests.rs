@@ -16,6 +16,14 @@ struct Own {
     action: Option<Action>,
 }
 
+impl Options for Own {
+    type Request = Self;
+
+    fn into_request(self) -> Result<Self, String> {
+        if self.timeout == Some(0) { Err("zero and no time".to_owned()) } else { Ok(self) }
+    }
+}
+
 #[derive(clap::Subcommand, Debug)]
 enum Action {
     Status {
@@ -41,7 +49,7 @@ fn the_command_is_sound() {
 
 #[test]
 fn defaults() {
-    let Parsed { common, own } = parsed(&[], &Env::default()).unwrap();
+    let Parsed { common, request: own } = parsed(&[], &Env::default()).unwrap();
     let running = common.running();
     assert_eq!(running.timeout, Duration::from_hours(24));
     assert_eq!((running.poll_interval, running.no_wait, running.check), (None, false, false));
@@ -78,7 +86,7 @@ fn the_completion_index_is_part_of_the_key() {
 
 #[test]
 fn options_may_follow_a_sub_command() {
-    let Parsed { common, own } =
+    let Parsed { common, request: own } =
         parsed(&["status", "--timeout", "5m", "--output", "text"], &Env::default()).unwrap();
     assert_eq!(common.running().timeout, Duration::from_mins(5));
     assert_eq!(own.output.output, Output::Text);
@@ -135,6 +143,7 @@ fn what_is_refused_is_not_quoted() {
         (&["--assume-role", "arn=s3cret"], "no ARN of a role"),
         (&["--no-wait=s3cret"], "--no-wait (JOB_NO_WAIT): it takes none"),
         (&["--profile", "a", "status", "--region-name", "b", "s3cret"], "belongs to no option"),
+        (&["--job-timeout", "0"], "zero and no time"),
         (&["--timeout="], "invalid value for --timeout <DURATION> (JOB_TIMEOUT): a number is missing"),
         (&["--no-such=s3cret"], "unexpected argument '--no-such'"),
         (&["--timeout"], "a value is required for '--timeout <DURATION>'"),
