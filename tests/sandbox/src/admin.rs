@@ -19,6 +19,7 @@ pub(crate) const PREFIX: &str = "/_sandbox/";
 #[serde(default)]
 struct Query {
     job: String,
+    function: String,
     id: String,
     issuer: String,
     sub: String,
@@ -33,7 +34,8 @@ impl Default for Query {
     fn default() -> Self {
         let none = String::new;
         let (lifetime, by) = (Duration::from_hours(1), Duration::ZERO);
-        Self { job: none(), id: none(), issuer: none(), sub: none(), aud: none(), lifetime, by }
+        let (job, function, id) = (none(), none(), none());
+        Self { job, function, id, issuer: none(), sub: none(), aud: none(), lifetime, by }
     }
 }
 
@@ -77,6 +79,7 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<String, Refused> {
             cloud.stop_run(&query.job, &query.id)?;
             done()
         }
+        ("GET", "invocations") => written(&cloud.invocations(&query.function).ok_or(Refused::Unknown)?),
         ("POST", "faults") => {
             cloud.add_fault(serde_json::from_slice(&incoming.body)?)?;
             done()

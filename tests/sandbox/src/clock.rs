@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use time::{Date, Month, OffsetDateTime, Time};
+use tokio::sync::watch;
 
 /// Wall time (shifted as the world wants it) and time since the start.
 #[derive(Debug)]
@@ -16,13 +17,15 @@ pub(crate) struct Clock {
     origin: OffsetDateTime,
     /// Milliseconds before the machine's clock.
     ahead: AtomicI64,
+    stir: watch::Sender<()>,
 }
 
 impl Clock {
     /// A clock that runs `ahead_seconds` before the machine's (negative: behind).
     pub(crate) fn new(ahead_seconds: i64) -> Self {
         let origin = OffsetDateTime::now_utc() + time::Duration::seconds(ahead_seconds);
-        Self { started: Instant::now(), origin, ahead: AtomicI64::new(ahead_seconds * 1000) }
+        let (started, ahead) = (Instant::now(), AtomicI64::new(ahead_seconds * 1000));
+        Self { started, origin, ahead, stir: watch::Sender::new(()) }
     }
 
     /// The moment it is in the sandbox.
@@ -33,6 +36,17 @@ impl Clock {
     /// Goes on by so much at once.
     pub(crate) fn advance(&self, time: Duration) {
         self.ahead.fetch_add(i64::try_from(time.as_millis()).unwrap_or_default(), Ordering::Relaxed);
+        self.stir();
+    }
+
+    /// Has everybody who waits for a moment look again: it has come nearer.
+    pub(crate) fn stir(&self) {
+        self.stir.send_replace(());
+    }
+
+    /// Tells of every [`Self::stir`] from now on.
+    pub(crate) fn stirred(&self) -> watch::Receiver<()> {
+        self.stir.subscribe()
     }
 
     /// Time since the sandbox started.
@@ -73,6 +87,12 @@ pub(crate) fn iso(moment: OffsetDateTime) -> String {
     format!("{year:04}-{:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z", u8::from(month))
 }
 
+/// Reads a moment in ISO 8601, in UTC, to the second.
+pub(crate) fn from_iso(text: &str) -> Option<OffsetDateTime> {
+    let whole = text.strip_suffix('Z')?.split('.').next()?;
+    from_amz(&format!("{}Z", whole.replace(['-', ':'], "")))
+}
+
 /// A moment as the `Date` header spells it: `Sun, 30 Aug 2015 12:36:00 GMT`.
 pub(crate) fn http_date(moment: OffsetDateTime) -> String {
     let (year, month, day) = moment.to_calendar_date();
@@ -101,6 +121,7 @@ mod tests {
         let moment = from_amz("20150830T123600Z").unwrap();
         assert_eq!(amz(moment), "20150830T123600Z");
         assert_eq!(iso(moment), "2015-08-30T12:36:00Z");
+        assert_eq!((from_iso("2015-08-30T12:36:00.123Z"), from_iso("2015")), (Some(moment), None));
         assert_eq!(http_date(moment), "Sun, 30 Aug 2015 12:36:00 GMT");
         assert_eq!(epoch_millis(moment), 1_440_938_160_000);
         for bad in [

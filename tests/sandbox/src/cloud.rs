@@ -11,10 +11,12 @@ use crate::clock::Clock;
 use crate::fault::{Fault, Faults};
 use crate::glue::{Course, Glue, Run, StartJobRun};
 use crate::identity::{Directory, Issued, KnownRole, Wish};
+use crate::lambda::{FunctionCourse, Invocation, Lambda};
 use crate::logs::Logs;
 use crate::oidc::Issuers;
 use crate::record::{Call, Record};
 use crate::refusal::Refusal;
+use crate::sigv4::SigningKeys;
 use crate::world::World;
 
 /// The state of all services. Where two locks are held, they are taken in the order of the fields.
@@ -25,11 +27,13 @@ pub(crate) struct Cloud {
     pub(crate) issuers: Issuers,
     directory: Mutex<Directory>,
     glue: Mutex<Glue>,
+    lambda: Mutex<Lambda>,
     logs: Mutex<Logs>,
     faults: Mutex<Faults>,
     record: Mutex<Record>,
     /// Where each call is told as it happens.
     observer: Mutex<Option<Sender<Call>>>,
+    signing_keys: Mutex<SigningKeys>,
     connections: AtomicU64,
 }
 
@@ -53,10 +57,12 @@ impl Cloud {
             issuers: Issuers::new(&world)?,
             directory: Mutex::new(Directory::new(&world)),
             glue: Mutex::new(Glue::new(&world.glue, &world.region, now)),
+            lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
             logs: Mutex::new(Logs::new(&world.logs, &world.region, now)),
             faults: Mutex::new(faults),
             record: Mutex::new(record),
             observer: Mutex::new(observer),
+            signing_keys: Mutex::default(),
             connections: AtomicU64::new(0),
             world,
         })
@@ -70,6 +76,10 @@ impl Cloud {
         lock(&self.glue)
     }
 
+    pub(crate) fn lambda(&self) -> MutexGuard<'_, Lambda> {
+        lock(&self.lambda)
+    }
+
     pub(crate) fn logs(&self) -> MutexGuard<'_, Logs> {
         lock(&self.logs)
     }
@@ -80,6 +90,10 @@ impl Cloud {
 
     pub(crate) fn record(&self) -> MutexGuard<'_, Record> {
         lock(&self.record)
+    }
+
+    pub(crate) fn signing_keys(&self) -> MutexGuard<'_, SigningKeys> {
+        lock(&self.signing_keys)
     }
 
     /// Writes a call down.
@@ -161,6 +175,20 @@ impl Cloud {
             return Err(Error::World("a course needs a step".into()));
         }
         self.glue().named(job).ok_or_else(|| no_job(job))?.set_course(course);
+        Ok(())
+    }
+
+    /// The invocations of a Lambda function; `None` where there is no such function.
+    pub(crate) fn invocations(&self, function: &str) -> Option<Vec<Invocation>> {
+        Some(self.lambda().named(function)?.invocations.clone())
+    }
+
+    /// The course of a function's invocations from now on.
+    pub(crate) fn set_function_course(&self, function: &str, course: FunctionCourse) -> Result<(), Error> {
+        let mut lambda = self.lambda();
+        let known = lambda.named(function);
+        let known = known.ok_or_else(|| Error::World(format!("no function `{function}`")))?;
+        known.function.courses = vec![course];
         Ok(())
     }
 }

@@ -10,9 +10,9 @@ pub(crate) fn sha256_hex(data: &[u8]) -> String {
     hex(digest::digest(&digest::SHA256, data).as_ref())
 }
 
-/// HMAC-SHA-256.
-pub(crate) fn hmac_sha256(key: &[u8], data: &[u8]) -> hmac::Tag {
-    hmac::sign(&hmac::Key::new(hmac::HMAC_SHA256, key), data)
+/// A key for HMAC-SHA-256.
+pub(crate) fn hmac_key(key: &[u8]) -> hmac::Key {
+    hmac::Key::new(hmac::HMAC_SHA256, key)
 }
 
 /// Lower-case hex.
@@ -27,6 +27,11 @@ pub(crate) fn hex(data: &[u8]) -> String {
 /// Base64 with padding.
 pub(crate) fn base64(data: &[u8]) -> String {
     STANDARD.encode(data)
+}
+
+/// Reads what [`base64`] writes.
+pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
+    STANDARD.decode(text).ok()
 }
 
 /// Base64 for web tokens: URL alphabet, no padding.

@@ -8,17 +8,18 @@ use http::{HeaderMap, Response};
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::answer::{Answer, Content, Ready};
 use crate::clock::http_date;
 use crate::cloud::Cloud;
 use crate::crypto::uuid;
 use crate::fault::FaultKind;
 use crate::identity::Caller;
-use crate::protocol::{Answer, Protocol};
+use crate::metadata;
+use crate::protocol::Protocol;
 use crate::record::Call;
 use crate::refusal::Refusal;
 use crate::service::{Request, Service};
-use crate::sigv4::{Claim, Problem, Signed};
-use crate::{container, metadata};
+use crate::sigv4::{Claim, Signed};
 
 /// A request as it came.
 #[derive(Debug)]
@@ -46,11 +47,13 @@ pub(crate) struct Connection {
 /// What to send back, and how.
 #[derive(Debug)]
 pub(crate) struct Reply {
-    pub(crate) response: Response<Bytes>,
+    pub(crate) response: Response<Content>,
+    /// The work is done by then.
+    pub(crate) ready: Ready,
     pub(crate) delivery: Delivery,
 }
 
-/// How an answer is delivered.
+/// How an answer is delivered once the work is done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Delivery {
     Now,
@@ -59,7 +62,16 @@ pub(crate) enum Delivery {
     CutShort,
     /// A reset instead of an answer.
     Reset,
+    /// A reset this long after the request, whether the work is done or not.
+    ResetIn(Duration),
     Never,
+}
+
+impl Delivery {
+    /// Does any answer come?
+    fn answers(self) -> bool {
+        !matches!(self, Self::Reset | Self::ResetIn(_) | Self::Never)
+    }
 }
 
 impl Incoming {
@@ -118,7 +130,7 @@ pub(crate) fn dispatch(cloud: &Cloud, incoming: &Incoming) -> Reply {
         region: seen.region,
         caller: seen.caller.as_ref().map_or_else(String::new, |caller| caller.arn.clone()),
         access_key: seen.access_key,
-        status: (!matches!(delivery, Delivery::Reset | Delivery::Never)).then_some(answer.status),
+        status: delivery.answers().then_some(answer.status),
         error: answer.error.clone(),
         request_id: request_id.clone(),
         fault: seen.fault,
@@ -129,12 +141,13 @@ pub(crate) fn dispatch(cloud: &Cloud, incoming: &Incoming) -> Reply {
         user_agent: incoming.header("user-agent").unwrap_or_default().into(),
         parameters: seen.parameters,
     });
+    let ready = answer.ready.clone();
     let mut response = response(answer, &request_id, cloud.clock.now());
     // Instance metadata tells the life of a token in a header, as it was asked for in one.
     if let Some(life) = incoming.headers.get(metadata::LIFE_HEADER) {
         response.headers_mut().insert(metadata::LIFE_HEADER, life.clone());
     }
-    Reply { response, delivery }
+    Reply { response, ready, delivery }
 }
 
 /// What has been found out about a request so far.
@@ -159,7 +172,7 @@ struct Handling<'a> {
 
 impl Handling<'_> {
     fn run(&mut self) -> (Answer, Delivery) {
-        let Some((service, operation)) = self.route() else {
+        let Some((service, operation)) = Service::route(self.cloud, self.incoming) else {
             let protocol = Protocol::Json { target: "", message: "message" };
             let refusal = Refusal { status: 404, ..protocol.unknown_operation("") };
             self.seen.operation = format!("{} {}", self.incoming.method, self.incoming.path);
@@ -171,7 +184,7 @@ impl Handling<'_> {
         let refuse = |refusal: Refusal| protocol.refuse(&refusal, self.request_id);
 
         let parameters = match self.authenticate(service, &operation) {
-            Ok(()) => protocol.parameters(self.incoming),
+            Ok(()) => service.parameters(&operation, self.incoming),
             Err(refusal) => return (refuse(refusal), Delivery::Now),
         };
         let parameters = match parameters {
@@ -203,36 +216,21 @@ impl Handling<'_> {
             incoming: self.incoming,
         };
         let answer = match service.answer(self.cloud, &request) {
-            Ok(body) => protocol.accept(body),
+            Ok(answer) => answer,
             Err(refusal) => refuse(refusal),
         };
         match fault {
+            Some(FaultKind::HangThenReset(time)) => (answer, Delivery::ResetIn(time)),
             Some(FaultKind::ResetAfter) => (answer, Delivery::Reset),
             Some(FaultKind::HangAfter) => (answer, Delivery::Never),
             Some(FaultKind::Slow(time)) => (answer, Delivery::After(time)),
             Some(FaultKind::Truncated) => (answer, Delivery::CutShort),
             Some(FaultKind::Garbage) => {
-                (protocol.accept("\u{1}%PDF{]} no such format".into()), Delivery::Now)
+                let garbage = protocol.accept("\u{1}%PDF{]} no such format".into());
+                (garbage.ready(answer.ready), Delivery::Now)
             }
             _ => (answer, Delivery::Now),
         }
-    }
-
-    /// Which service and operation a request means.
-    fn route(&self) -> Option<(Service, String)> {
-        let incoming = self.incoming;
-        if let Some(header) = incoming.header("x-amz-target") {
-            let (prefix, operation) = header.split_once('.')?;
-            let speaks = |service: &&Service| matches!(service.protocol(), Protocol::Json { target, .. } if target == prefix);
-            return Service::ALL.iter().find(speaks).map(|service| (*service, operation.to_owned()));
-        }
-        if container::is_at(self.cloud, &incoming.path) {
-            return Some((Service::ContainerCredentials, container::OPERATIONS[0].to_owned()));
-        }
-        if let Some(operation) = metadata::operation(self.cloud, incoming) {
-            return Some((Service::InstanceMetadata, operation.to_owned()));
-        }
-        incoming.action().map(|action| (Service::Sts, action))
     }
 
     fn authenticate(&mut self, service: Service, operation: &str) -> Result<(), Refusal> {
@@ -242,11 +240,7 @@ impl Handling<'_> {
             return Ok(());
         }
         let protocol = service.protocol();
-        let refusal = |problem| match problem {
-            Problem::Absent => protocol.unsigned(),
-            Problem::Incomplete(text) => protocol.incomplete_signature(text),
-            Problem::Mismatch(text) => protocol.wrong_signature(text),
-        };
+        let refusal = |problem| protocol.not_authentic(problem);
         let claim = Claim::find(self.incoming.signed()).map_err(refusal)?;
         self.seen.region.clone_from(&claim.region);
         self.seen.access_key.clone_from(&claim.access_key);
@@ -257,9 +251,9 @@ impl Handling<'_> {
         if credential.expires.is_some_and(|expires| expires <= self.now) {
             return Err(protocol.expired_session());
         }
-        claim
-            .verify(self.incoming.signed(), &credential.secret, service.name(), host_region, self.now)
-            .map_err(refusal)
+        let key = self.cloud.signing_keys().of(&claim, &credential.secret);
+        let name = service.signing_name();
+        claim.verify(self.incoming.signed(), &key, name, host_region, self.now).map_err(refusal)
     }
 
     /// Keeps the parameters for the record, but for the token among them, which is a secret.
@@ -276,18 +270,24 @@ impl Handling<'_> {
     }
 }
 
-fn response(answer: Answer, request_id: &str, now: OffsetDateTime) -> Response<Bytes> {
+fn response(answer: Answer, request_id: &str, now: OffsetDateTime) -> Response<Content> {
     let mut response = Response::builder()
         .status(answer.status)
         .header("x-amzn-RequestId", request_id)
-        .header("date", http_date(now))
-        .header("content-type", answer.content_type);
+        .header("date", http_date(now));
+    if let Some(content_type) = answer.content_type {
+        response = response.header("content-type", content_type);
+    }
     if let Some(code) = answer.error {
         response = response.header("x-amzn-errortype", code);
     }
+    for (name, value) in answer.headers {
+        response = response.header(name, value);
+    }
     // A world's fault can name a status or code that HTTP cannot carry.
-    response.body(Bytes::from(answer.body)).unwrap_or_else(|_| {
-        let mut response = Response::new(Bytes::from_static(b"the fault's status or code cannot be sent"));
+    response.body(answer.content).unwrap_or_else(|_| {
+        let text = Bytes::from_static(b"the fault's status or code cannot be sent");
+        let mut response = Response::new(Content::Whole(text));
         *response.status_mut() = http::StatusCode::INTERNAL_SERVER_ERROR;
         response
     })

@@ -77,11 +77,13 @@ pub enum FaultKind {
     Hang,
     /// The work is done, but no answer ever comes.
     HangAfter,
+    /// The work is begun, nothing comes for this long, then the connection is reset, however long the work takes.
+    HangThenReset(#[serde(with = "humantime_serde")] Duration),
     /// The work is done, the answer comes after this long.
     Slow(#[serde(with = "humantime_serde")] Duration),
     /// The work is done, the answer is 200 with a body in no known format.
     Garbage,
-    /// The work is done, the answer breaks off in the middle of its body.
+    /// The work is done, the answer breaks off in the middle of its body; one without a body is a reset.
     Truncated,
 }
 
@@ -109,6 +111,7 @@ impl FaultKind {
             Self::ResetAfter => "reset_after",
             Self::Hang => "hang",
             Self::HangAfter => "hang_after",
+            Self::HangThenReset(_) => "hang_then_reset",
             Self::Slow(_) => "slow",
             Self::Garbage => "garbage",
             Self::Truncated => "truncated",

@@ -13,6 +13,7 @@ use tokio_rustls::TlsAcceptor;
 use crate::cloud::Cloud;
 use crate::fault::Fault;
 use crate::glue::{Course, Run};
+use crate::lambda::{FunctionCourse, Invocation};
 use crate::record::Call;
 use crate::server::{Port, listen};
 use crate::world::World;
@@ -58,9 +59,7 @@ impl Sandbox {
     /// [`Error::Io`] where a port is taken or no thread is to be had, [`Error::Certificate`], [`Error::Tls`]
     /// and [`Error::Key`] where no keys can be made.
     pub fn start_with(world: World, settings: Settings) -> Result<Self, Error> {
-        let regions =
-            world.glue.jobs.iter().filter_map(|job| job.region.as_deref()).chain([world.region.as_str()]);
-        let identity = tls::identity(regions)?;
+        let identity = tls::identity(world.regions().into_iter())?;
         let cloud = Arc::new(Cloud::new(world, settings.observer)?);
         let bind = |port| -> Result<_, Error> {
             let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
@@ -125,7 +124,7 @@ impl Sandbox {
         self.cloud.token(issuer, sub, aud, lifetime)
     }
 
-    /// All calls so far, in the order of their answers.
+    /// All calls so far, in the order in which they were worked on; those whose answers are still to come are there.
     pub fn calls(&self) -> Vec<Call> {
         self.cloud.record().calls.clone()
     }
@@ -182,6 +181,24 @@ impl Sandbox {
     /// [`Error::World`] where there is no such job or the course has no step.
     pub fn set_course(&self, job: &str, course: Course) -> Result<(), Error> {
         self.cloud.set_course(job, course)
+    }
+
+    /// The invocations of a Lambda function that were really begun, oldest first.
+    pub fn invocations(&self, function: &str) -> Vec<Invocation> {
+        self.cloud.invocations(function).unwrap_or_default()
+    }
+
+    /// How many invocations of a Lambda function were really begun; 0 for a function that does not exist.
+    pub fn invoked(&self, function: &str) -> usize {
+        self.cloud.lambda().named(function).map_or(0, |known| known.invocations.len())
+    }
+
+    /// The course of every invocation of a Lambda function from now on.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such function.
+    pub fn set_function_course(&self, function: &str, course: FunctionCourse) -> Result<(), Error> {
+        self.cloud.set_function_course(function, course)
     }
 
     /// Sets a fault.

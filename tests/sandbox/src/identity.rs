@@ -33,20 +33,24 @@ impl Caller {
         self.arn.split(':').nth(1).unwrap_or_default()
     }
 
-    /// Why the caller may not do this, in AWS's words; `None` if it may.
-    pub(crate) fn denied(&self, action: &str, resource: &str) -> Option<String> {
-        let reason = if !self.rules.iter().any(|rule| rule.covers(action, resource)) {
-            "identity-based"
+    /// The kind of policy that does not allow this; `None` if it is allowed.
+    pub(crate) fn lacks(&self, action: &str, resource: &str) -> Option<&'static str> {
+        if !self.rules.iter().any(|rule| rule.covers(action, resource)) {
+            Some("identity-based")
         } else if self.session_policy.as_ref().is_some_and(|policy| !policy.allows(action, resource)) {
-            "session"
+            Some("session")
         } else {
-            return None;
-        };
+            None
+        }
+    }
+
+    /// That the caller may not do this, in AWS's words.
+    pub(crate) fn denial(&self, action: &str, resource: &str, reason: &str) -> String {
         let arn = &self.arn;
-        Some(format!(
+        format!(
             "User: {arn} is not authorized to perform: {action} on resource: {resource} because no {reason} \
              policy allows the {action} action"
-        ))
+        )
     }
 }
 
@@ -297,12 +301,13 @@ mod tests {
         let caller = session(&mut directory, "arn:aws:iam::222222222222:role/team/second");
         assert_eq!(caller.arn, "arn:aws:sts::222222222222:assumed-role/second/s");
         assert!(caller.user_id.starts_with("AROA") && caller.user_id.ends_with(":s"));
-        let denied = caller.denied("glue:GetJob", "arn:aws:glue:us-east-2:222222222222:job/x").unwrap();
+        assert_eq!(caller.lacks("glue:GetJob", "x"), Some("identity-based"));
+        let denied = caller.denial("glue:GetJob", "x", "session");
         assert!(
-            denied.contains("because no identity-based policy allows the glue:GetJob action"),
+            denied.contains("on resource: x because no session policy allows the glue:GetJob"),
             "{denied}"
         );
         let caller = session(&mut directory, "arn:aws:iam::111111111111:role/first");
-        assert_eq!(caller.denied("glue:GetJob", "x"), None);
+        assert_eq!(caller.lacks("glue:GetJob", "x"), None);
     }
 }

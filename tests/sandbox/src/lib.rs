@@ -15,15 +15,18 @@
 //! ```
 
 mod admin;
+mod answer;
 mod clock;
 mod cloud;
 mod container;
 mod crypto;
 mod dispatch;
+mod eventstream;
 mod fault;
 mod glue;
 mod handle;
 mod identity;
+mod lambda;
 mod logs;
 mod metadata;
 mod oidc;
@@ -31,6 +34,7 @@ mod policy;
 mod protocol;
 mod record;
 mod refusal;
+mod rest;
 mod server;
 mod service;
 mod sigv4;
@@ -45,6 +49,10 @@ mod tests;
 pub use fault::{Fault, FaultKind};
 pub use glue::{Course, GlueWorld, Job, LogLine, Run, Step};
 pub use handle::{Sandbox, Settings};
+pub use lambda::{
+    Function, FunctionAnswer, FunctionCourse, FunctionFailure, Invocation, InvocationKind, LambdaWorld,
+    StreamError,
+};
 pub use logs::{LogGroup, LogsWorld, StreamLine};
 pub use policy::{Rule, RuleError};
 pub use record::Call;

@@ -11,6 +11,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
 #[serde(try_from = "String")]
 pub struct Rule {
+    /// In lower case: actions are the same in any.
     action: String,
     resource: String,
 }
@@ -18,8 +19,7 @@ pub struct Rule {
 impl Rule {
     /// Does this rule cover the action on the resource?
     pub(crate) fn covers(&self, action: &str, resource: &str) -> bool {
-        matches(&self.action.to_ascii_lowercase(), &action.to_ascii_lowercase())
-            && matches(&self.resource, resource)
+        matches(&self.action, &action.to_ascii_lowercase()) && matches(&self.resource, resource)
     }
 }
 
@@ -42,7 +42,7 @@ impl TryFrom<String> for Rule {
         if action != "*" && !action.contains(':') || action.contains(' ') || resource.is_empty() {
             return Err(RuleError(text));
         }
-        Ok(Self { action: action.to_owned(), resource: resource.to_owned() })
+        Ok(Self { action: action.to_ascii_lowercase(), resource: resource.to_owned() })
     }
 }
 
@@ -66,7 +66,8 @@ impl SessionPolicy {
             };
             for action in one_or_many(statement.get("Action")?) {
                 for resource in one_or_many(statement.get("Resource")?) {
-                    rules.push(Rule { action: action.as_str()?.into(), resource: resource.as_str()?.into() });
+                    let action = action.as_str()?.to_ascii_lowercase();
+                    rules.push(Rule { action, resource: resource.as_str()?.into() });
                 }
             }
         }

@@ -1,11 +1,15 @@
-//! The wire protocols: reading parameters, writing answers and refusals.
+//! The wire protocols: reading parameters, writing answers and refusals, and how each of them says that a
+//! request is not authentic or not allowed.
 
 use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+use crate::answer::Answer;
 use crate::dispatch::Incoming;
+use crate::identity::Caller;
 use crate::refusal::Refusal;
+use crate::sigv4::Problem;
 
 /// The XML name space of STS.
 pub(crate) const STS_XMLNS: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -24,21 +28,18 @@ pub(crate) enum Protocol {
         /// How its errors spell the member with the text.
         message: &'static str,
     },
+    /// restJson1: path, headers, query and body in, headers and body out.
+    Rest {
+        /// Errors of these codes spell the member with the text `message`, all others `Message`.
+        lower: &'static [&'static str],
+        /// Errors tell in a member `Type` whose fault they are.
+        typed: bool,
+    },
     /// A document at a path.
     Document {
         /// Of good answers.
         content_type: &'static str,
     },
-}
-
-/// An answer, but for its headers.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) content_type: &'static str,
-    pub(crate) body: String,
-    /// AWS error code.
-    pub(crate) error: Option<String>,
 }
 
 impl Protocol {
@@ -66,7 +67,7 @@ impl Protocol {
                     )
                 })
             }
-            Self::Document { .. } => Ok(json!({ "Path": incoming.path })),
+            Self::Rest { .. } | Self::Document { .. } => Ok(json!({ "Path": incoming.path })),
         }
     }
 
@@ -75,14 +76,15 @@ impl Protocol {
         let content_type = match self {
             Self::Query => "text/xml",
             Self::Json { .. } => "application/x-amz-json-1.1",
+            Self::Rest { .. } => "application/json",
             Self::Document { content_type } => content_type,
         };
-        Answer { status: 200, content_type, body, error: None }
+        Answer::new(content_type, body)
     }
 
     /// An error answer.
     pub(crate) fn refuse(self, refusal: &Refusal, request_id: &str) -> Answer {
-        let Refusal { status, code, message, by_service } = refusal;
+        let Refusal { status, code, message, by_service, members } = refusal;
         let (content_type, body) = match self {
             Self::Query => {
                 let side = if *status < 500 { "Sender" } else { "Receiver" };
@@ -97,18 +99,48 @@ impl Protocol {
                 let member = if *by_service { member } else { "message" };
                 ("application/x-amz-json-1.1", json!({ "__type": code, member: message }).to_string())
             }
+            Self::Rest { lower, typed } => {
+                let capital = *by_service && !lower.contains(&code.as_str());
+                let mut error = Map::new();
+                error.insert(if capital { "Message" } else { "message" }.into(), json!(message));
+                if typed && *by_service {
+                    let side = if *status < 500 { "User" } else { "Service" };
+                    error.insert("Type".into(), json!(side));
+                }
+                error.extend(members.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+                ("application/json", Value::Object(error).to_string())
+            }
             Self::Document { .. } => {
                 ("application/json", json!({ "code": code, "message": message }).to_string())
             }
         };
-        Answer { status: *status, content_type, body, error: Some(code.clone()) }
+        Answer { error: Some(code.clone()), ..Answer::new(content_type, body).status(*status) }
+    }
+
+    /// A request that is not authentic.
+    pub(crate) fn not_authentic(self, problem: Problem) -> Refusal {
+        match problem {
+            Problem::Absent => self.unsigned(),
+            Problem::Incomplete(text) => self.incomplete_signature(text),
+            Problem::Mismatch(text) | Problem::Region(text) | Problem::Skewed(text) | Problem::Body(text) => {
+                self.wrong_signature(text)
+            }
+        }
+    }
+
+    /// A caller who may not do something, for want of a policy of this kind.
+    pub(crate) fn denied(self, caller: &Caller, action: &str, resource: &str, reason: &str) -> Refusal {
+        let text = caller.denial(action, resource, reason);
+        let status = if matches!(self, Self::Rest { .. }) { 403 } else { 400 };
+        Refusal::new(status, "AccessDeniedException", text)
     }
 
     /// What the authentication in front of the service says: XML services and JSON services have their own
-    /// codes for the same thing.
+    /// codes for the same thing, and REST services other statuses.
     fn at_the_door(self, query: (u16, &str), json: &str, message: impl Into<String>) -> Refusal {
         match self {
             Self::Query => Refusal::at_the_door(query.0, query.1, message),
+            Self::Rest { .. } => Refusal::at_the_door(403, json, message),
             Self::Json { .. } | Self::Document { .. } => Refusal::at_the_door(400, json, message),
         }
     }
@@ -120,12 +152,12 @@ impl Protocol {
     }
 
     /// Half a signature.
-    pub(crate) fn incomplete_signature(self, text: String) -> Refusal {
+    fn incomplete_signature(self, text: String) -> Refusal {
         self.at_the_door((400, "IncompleteSignature"), "IncompleteSignatureException", text)
     }
 
     /// A wrong signature.
-    pub(crate) fn wrong_signature(self, text: String) -> Refusal {
+    fn wrong_signature(self, text: String) -> Refusal {
         self.at_the_door((403, "SignatureDoesNotMatch"), "InvalidSignatureException", text)
     }
 
@@ -147,6 +179,7 @@ impl Protocol {
         match self {
             Self::Query => Refusal::new(400, "InvalidAction", text),
             Self::Json { .. } => Refusal::at_the_door(400, "UnknownOperationException", ""),
+            Self::Rest { .. } => Refusal::at_the_door(404, "UnknownOperationException", ""),
             Self::Document { .. } => Refusal::new(404, "NotFound", "Not Found"),
         }
     }
@@ -215,9 +248,19 @@ mod tests {
     fn refusals() {
         let refusal = Refusal::new(400, "X", "a < b");
         let glue = Protocol::Json { target: "AWSGlue", message: "Message" };
-        assert_eq!(glue.refuse(&refusal, "r").body, r#"{"Message":"a < b","__type":"X"}"#);
+        let body = |protocol: Protocol, refusal: &Refusal| {
+            String::from_utf8(protocol.refuse(refusal, "r-1").content.bytes().to_vec()).unwrap()
+        };
+        assert_eq!(body(glue, &refusal), r#"{"Message":"a < b","__type":"X"}"#);
         assert_eq!(glue.refuse(&glue.unknown_key(), "r").status, 400);
-        assert!(Protocol::Query.refuse(&refusal, "r-1").body.contains("<Message>a &lt; b</Message>"));
+        assert!(body(Protocol::Query, &refusal).contains("<Message>a &lt; b</Message>"));
         assert_eq!(Protocol::Query.unknown_key().status, 403);
+        let rest = Protocol::Rest { lower: &["Y"], typed: true };
+        assert_eq!(body(rest, &refusal), r#"{"Message":"a < b","Type":"User"}"#);
+        let refusal = Refusal::new(500, "Y", "z").member("Reason", "w");
+        assert_eq!(body(rest, &refusal), r#"{"Reason":"w","Type":"Service","message":"z"}"#);
+        let refusal = rest.unknown_key();
+        assert_eq!(refusal.status, 403);
+        assert!(body(rest, &refusal).starts_with(r#"{"message":"The security token"#));
     }
 }

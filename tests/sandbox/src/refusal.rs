@@ -2,6 +2,8 @@
 
 use std::fmt::Display;
 
+use serde_json::Value;
+
 /// An error answer, before it is put into a protocol's form.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
@@ -14,17 +16,27 @@ pub(crate) struct Refusal {
     /// Said by the service itself, not by the authentication in front of it. Decides the spelling of the
     /// `message` member.
     pub(crate) by_service: bool,
+    /// Members of the error besides its text.
+    pub(crate) members: Vec<(&'static str, Value)>,
 }
 
 impl Refusal {
     /// A refusal by the service itself.
     pub(crate) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { status, code: code.into(), message: message.into(), by_service: true }
+        let members = Vec::new();
+        Self { status, code: code.into(), message: message.into(), by_service: true, members }
     }
 
     /// A refusal by the authentication in front of the service.
     pub(crate) fn at_the_door(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { by_service: false, ..Self::new(status, code, message) }
+    }
+
+    /// The same with one more member.
+    #[must_use]
+    pub(crate) fn member(mut self, name: &'static str, value: impl Into<Value>) -> Self {
+        self.members.push((name, value.into()));
+        self
     }
 }
 
@@ -71,7 +83,12 @@ impl Constraints {
         pattern: &str,
         allowed: impl Fn(char) -> bool,
     ) {
-        if !value.chars().all(allowed) {
+        self.form(member, value, pattern, value.chars().all(allowed));
+    }
+
+    /// The whole value must be of a form; `pattern` is how the model writes it.
+    pub(crate) fn form(&mut self, member: &str, value: &str, pattern: &str, is: bool) {
+        if !is {
             self.fail(member, Some(&value), &format!("satisfy regular expression pattern: {pattern}"));
         }
     }

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use crate::admin;
+use crate::answer::Ready;
 use crate::cloud::Cloud;
 use crate::dispatch::{Connection, Delivery, Incoming, Reply, dispatch};
 use crate::wire::{Ending, Outgoing, Wire};
@@ -114,19 +115,49 @@ impl Session {
         self.deliver(reply).await
     }
 
-    async fn deliver(self, Reply { response, delivery }: Reply) -> Result<Response<Outgoing>, Broken> {
+    async fn deliver(self, reply: Reply) -> Result<Response<Outgoing>, Broken> {
+        let Reply { mut response, ready, delivery } = reply;
+        if let Delivery::ResetIn(time) = delivery {
+            tokio::time::sleep(time).await;
+            return self.reset();
+        }
+        if ready != Ready::Now {
+            self.wait(&ready).await;
+            ready.conclude(&self.cloud, &mut response);
+        }
         match delivery {
-            Delivery::Now => Ok(response.map(Outgoing::whole)),
+            Delivery::Now => Ok(response.map(Outgoing::new)),
             Delivery::After(time) => {
                 tokio::time::sleep(time).await;
-                Ok(response.map(Outgoing::whole))
+                Ok(response.map(Outgoing::new))
             }
-            Delivery::CutShort => Ok(response.map(Outgoing::cut_short)),
-            Delivery::Reset => {
-                self.ending.reset();
-                Err(Broken::Reset)
+            Delivery::CutShort => {
+                let (head, content) = response.into_parts();
+                match Outgoing::cut_short(content) {
+                    Some(half) => Ok(Response::from_parts(head, half)),
+                    None => self.reset(),
+                }
             }
+            Delivery::Reset | Delivery::ResetIn(_) => self.reset(),
             Delivery::Never => std::future::pending().await,
+        }
+    }
+
+    fn reset(self) -> Result<Response<Outgoing>, Broken> {
+        self.ending.reset();
+        Err(Broken::Reset)
+    }
+
+    /// Waits until an answer may be sent, which can come nearer at any time.
+    async fn wait(&self, ready: &Ready) {
+        let mut stirred = self.cloud.clock.stirred();
+        loop {
+            let left = ready.left(&self.cloud);
+            if left.is_zero() {
+                return;
+            }
+            // An error would mean that the clock is gone, and with it everything.
+            let _ = tokio::time::timeout(left, stirred.changed()).await;
         }
     }
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use serde_json::Value;
 use time::OffsetDateTime;
 
+use crate::answer::Answer;
 use crate::cloud::Cloud;
 use crate::dispatch::Incoming;
 use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
-use crate::{container, glue, logs, metadata, sts};
+use crate::rest::Route;
+use crate::{container, glue, lambda, logs, metadata, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +22,7 @@ pub(crate) enum Service {
     Sts,
     Glue,
     Logs,
+    Lambda,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -43,18 +46,51 @@ pub fn operations() -> Vec<Operation> {
 }
 
 impl Service {
-    pub(crate) const ALL: &[Self] =
-        &[Self::Sts, Self::Glue, Self::Logs, Self::ContainerCredentials, Self::InstanceMetadata];
+    pub(crate) const ALL: &[Self] = &[
+        Self::Sts,
+        Self::Glue,
+        Self::Logs,
+        Self::Lambda,
+        Self::ContainerCredentials,
+        Self::InstanceMetadata,
+    ];
 
-    /// Its name in faults and records; for AWS services also the name in signatures.
+    /// Which service and operation a request means.
+    pub(crate) fn route(cloud: &Cloud, incoming: &Incoming) -> Option<(Self, String)> {
+        if let Some(header) = incoming.header("x-amz-target") {
+            let (prefix, operation) = header.split_once('.')?;
+            let speaks = |service: &&Self| matches!(service.protocol(), Protocol::Json { target, .. } if target == prefix);
+            return Self::ALL.iter().find(speaks).map(|service| (*service, operation.to_owned()));
+        }
+        if container::is_at(cloud, &incoming.path) {
+            return Some((Self::ContainerCredentials, container::OPERATIONS[0].to_owned()));
+        }
+        if let Some(operation) = metadata::operation(cloud, incoming) {
+            return Some((Self::InstanceMetadata, operation.to_owned()));
+        }
+        for service in Self::ALL {
+            if let Some(route) = Route::find(service.routes(), incoming) {
+                return Some((*service, route.operation.to_owned()));
+            }
+        }
+        incoming.action().map(|action| (Self::Sts, action))
+    }
+
+    /// Its name in faults and records.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Sts => "sts",
             Self::Glue => "glue",
             Self::Logs => "logs",
+            Self::Lambda => "lambda",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
+    }
+
+    /// Its name in signatures and in actions.
+    pub(crate) fn signing_name(self) -> &'static str {
+        self.name()
     }
 
     pub(crate) fn protocol(self) -> Protocol {
@@ -62,6 +98,7 @@ impl Service {
             Self::Sts => Protocol::Query,
             Self::Glue => Protocol::Json { target: "AWSGlue", message: "Message" },
             Self::Logs => Protocol::Json { target: "Logs_20140328", message: "message" },
+            Self::Lambda => Protocol::Rest { lower: lambda::LOWER_CASE, typed: true },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -72,8 +109,25 @@ impl Service {
             Self::Sts => sts::OPERATIONS,
             Self::Glue => glue::OPERATIONS,
             Self::Logs => logs::OPERATIONS,
+            Self::Lambda => lambda::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
+        }
+    }
+
+    /// Where its operations are, if not in a header or form.
+    fn routes(self) -> &'static [Route] {
+        match self {
+            Self::Lambda => lambda::ROUTES,
+            _ => &[],
+        }
+    }
+
+    /// The parameters of a request, as JSON.
+    pub(crate) fn parameters(self, operation: &str, incoming: &Incoming) -> Result<Value, Refusal> {
+        match self.routes().iter().find(|route| route.operation == operation) {
+            Some(route) => Ok(route.parameters(incoming)),
+            None => self.protocol().parameters(incoming),
         }
     }
 
@@ -81,7 +135,7 @@ impl Service {
     pub(crate) fn is_signed(self, operation: &str) -> bool {
         match self {
             Self::Sts => operation != "AssumeRoleWithWebIdentity",
-            Self::Glue | Self::Logs => true,
+            Self::Glue | Self::Logs | Self::Lambda => true,
             Self::ContainerCredentials | Self::InstanceMetadata => false,
         }
     }
@@ -91,20 +145,23 @@ impl Service {
         match self {
             Self::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
             Self::Glue | Self::Logs => Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded"),
+            Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
             Self::ContainerCredentials | Self::InstanceMetadata => {
                 Refusal::new(429, "TooManyRequests", "Too many requests")
             }
         }
     }
 
-    /// Does the work; gives the body of the answer.
-    pub(crate) fn answer(self, cloud: &Cloud, request: &Request<'_>) -> Result<String, Refusal> {
+    /// Does the work.
+    pub(crate) fn answer(self, cloud: &Cloud, request: &Request<'_>) -> Result<Answer, Refusal> {
+        let accept = |body| self.protocol().accept(body);
         match self {
-            Self::Sts => sts::answer(cloud, request),
-            Self::Glue => glue::answer(cloud, request).map(|value| value.to_string()),
-            Self::Logs => logs::answer(cloud, request).map(|value| value.to_string()),
-            Self::ContainerCredentials => container::answer(cloud, request),
-            Self::InstanceMetadata => metadata::answer(cloud, request),
+            Self::Sts => sts::answer(cloud, request).map(accept),
+            Self::Glue => glue::answer(cloud, request).map(|value| accept(value.to_string())),
+            Self::Logs => logs::answer(cloud, request).map(|value| accept(value.to_string())),
+            Self::Lambda => lambda::answer(cloud, request),
+            Self::ContainerCredentials => container::answer(cloud, request).map(accept),
+            Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }
     }
 }
@@ -132,10 +189,15 @@ impl Request<'_> {
 
     /// May the caller do this operation on a resource?
     pub(crate) fn authorize(&self, resource: &str) -> Result<(), Refusal> {
-        let action = format!("{}:{}", self.service.name(), self.operation);
-        match self.caller()?.denied(&action, resource) {
+        self.authorize_as(&format!("{}:{}", self.service.signing_name(), self.operation), resource)
+    }
+
+    /// May the caller do this on a resource? For operations that go by the name of another action.
+    pub(crate) fn authorize_as(&self, action: &str, resource: &str) -> Result<(), Refusal> {
+        let caller = self.caller()?;
+        match caller.lacks(action, resource) {
             None => Ok(()),
-            Some(text) => Err(Refusal::new(400, "AccessDeniedException", text)),
+            Some(reason) => Err(self.service.protocol().denied(caller, action, resource, reason)),
         }
     }
 

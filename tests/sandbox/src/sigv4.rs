@@ -2,19 +2,27 @@
 //!
 //! Written from the published algorithm; the unit tests hold signatures that botocore made.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
 use http::HeaderMap;
 use percent_encoding::percent_decode_str;
+use ring::hmac;
 use time::{Duration, OffsetDateTime};
 
 use crate::clock;
-use crate::crypto::{hex, hmac_sha256, sha256_hex};
+use crate::crypto::{hex, hmac_key, sha256_hex};
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
-/// How far the clocks may be apart.
+/// How far the clocks may be apart; S3 is more patient.
 const SKEW_MINUTES: i64 = 5;
+const SKEW_MINUTES_S3: i64 = 15;
+/// The name of the one service whose paths are signed as they are, and whose bodies need a header.
+const S3: &str = "s3";
+/// How many signing keys are kept: far more than tests have callers at once.
+const KEYS_KEPT: usize = 1024;
+/// What a header says of a body that is not signed, or signed in parts that are none.
+const UNSIGNED: [&str; 2] = ["UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"];
 /// Longest life of a presigned request.
 const LONGEST_PRESIGNED: i64 = 7 * 24 * 3600;
 
@@ -41,6 +49,31 @@ pub(crate) enum Problem {
     Incomplete(String),
     /// The signature is whole and wrong: AWS's text.
     Mismatch(String),
+    /// It is for another region.
+    Region(String),
+    /// It is too old, or of the future.
+    Skewed(String),
+    /// The body is not the one that its header tells of, or the header is not there.
+    Body(String),
+}
+
+/// Signing keys derived so far, by access key, date, region and service: deriving one costs more than all the
+/// rest of a signature.
+#[derive(Debug, Default)]
+pub(crate) struct SigningKeys(HashMap<String, hmac::Key>);
+
+impl SigningKeys {
+    /// The key for a claim. An access key has one secret for ever, so it stands for it.
+    pub(crate) fn of(&mut self, claim: &Claim, secret: &str) -> hmac::Key {
+        let name = format!("{}/{}", claim.access_key, claim.scope());
+        if let Some(key) = self.0.get(&name) {
+            return key.clone();
+        }
+        if self.0.len() >= KEYS_KEPT {
+            self.0.clear();
+        }
+        self.0.entry(name).or_insert(claim.signing_key(secret)).clone()
+    }
 }
 
 /// What a request says about its own signature.
@@ -143,13 +176,13 @@ impl Claim {
         })
     }
 
-    /// Checks the claim against a secret key: scope, time, signed headers, signature.
+    /// Checks the claim against a signing key: scope, time, signed headers, signature.
     ///
     /// `region` is the endpoint's where that is known from its name.
     pub(crate) fn verify(
         &self,
         request: Signed<'_>,
-        secret: &str,
+        key: &hmac::Key,
         service: &str,
         region: Option<&str>,
         now: OffsetDateTime,
@@ -159,16 +192,16 @@ impl Claim {
             return mismatch(format!("Credential should be scoped to correct service: '{service}'. "));
         }
         if region.is_some_and(|region| region != self.region) {
-            return mismatch(format!(
+            return Err(Problem::Region(format!(
                 "Credential should be scoped to a valid region, not '{}'. ",
                 self.region
-            ));
+            )));
         }
         self.check_time(now)?;
         self.check_signed_headers(request.headers)?;
         let payload = self.payload_hash(request)?;
         let canonical = self.canonical_request(request, &payload);
-        let expected = self.signature_of(&canonical, secret);
+        let expected = self.signature_of(&canonical, key);
         if expected != self.signature {
             return mismatch(
                 "The request signature we calculated does not match the signature you provided. Check your \
@@ -195,15 +228,16 @@ impl Claim {
                 self.date
             )));
         }
-        let life = self.expires.map_or(Duration::minutes(SKEW_MINUTES), Duration::seconds);
+        let skew = Duration::minutes(if self.service == S3 { SKEW_MINUTES_S3 } else { SKEW_MINUTES });
+        let life = self.expires.map_or(skew, Duration::seconds);
         let span = |length: Duration| match length.whole_seconds() {
             seconds if seconds % 60 == 0 => format!("{} min.", seconds / 60),
             seconds => format!("{seconds} s."),
         };
         let oldest = now - life;
-        let newest = now + Duration::minutes(SKEW_MINUTES);
+        let newest = now + skew;
         if date < oldest {
-            return Err(Problem::Mismatch(format!(
+            return Err(Problem::Skewed(format!(
                 "Signature expired: {} is now earlier than {} ({} - {})",
                 self.date,
                 clock::amz(oldest),
@@ -212,12 +246,12 @@ impl Claim {
             )));
         }
         if date > newest {
-            return Err(Problem::Mismatch(format!(
+            return Err(Problem::Skewed(format!(
                 "Signature not yet current: {} is still later than {} ({} + {})",
                 self.date,
                 clock::amz(newest),
                 clock::amz(now),
-                span(Duration::minutes(SKEW_MINUTES))
+                span(skew)
             )));
         }
         Ok(())
@@ -238,15 +272,25 @@ impl Claim {
     }
 
     fn payload_hash(&self, request: Signed<'_>) -> Result<String, Problem> {
-        let computed = sha256_hex(request.body);
-        match text(request.headers, "x-amz-content-sha256").as_deref() {
-            Some(unsigned @ "UNSIGNED-PAYLOAD") if request.secure || self.expires.is_some() => {
+        let claimed = text(request.headers, "x-amz-content-sha256");
+        match claimed.as_deref() {
+            Some(unsigned) if UNSIGNED.contains(&unsigned) && (request.secure || self.expires.is_some()) => {
                 Ok(unsigned.into())
             }
-            Some(claimed) if claimed != computed => Err(Problem::Mismatch(
-                "The provided 'x-amz-content-sha256' header does not match what was computed.".into(),
-            )),
-            _ => Ok(computed),
+            _ if self.expires.is_some() && self.service == S3 => Ok(UNSIGNED[0].into()),
+            None if self.service == S3 => {
+                Err(Problem::Body("Missing required header for this request: x-amz-content-sha256".into()))
+            }
+            None => Ok(sha256_hex(request.body)),
+            Some(claimed) => {
+                let computed = sha256_hex(request.body);
+                if claimed == computed {
+                    return Ok(computed);
+                }
+                Err(Problem::Body(
+                    "The provided 'x-amz-content-sha256' header does not match what was computed.".into(),
+                ))
+            }
         }
     }
 
@@ -254,7 +298,7 @@ impl Claim {
         let mut canonical = format!(
             "{}\n{}\n{}\n",
             request.method,
-            canonical_path(request.path),
+            if self.service == S3 { encoded_once(request.path) } else { canonical_path(request.path) },
             canonical_query(request.query)
         );
         for name in &self.signed_headers {
@@ -264,14 +308,21 @@ impl Claim {
         canonical
     }
 
-    fn signature_of(&self, canonical: &str, secret: &str) -> String {
-        let scope = format!("{}/{}/{}/aws4_request", self.scope_date, self.region, self.service);
-        let to_sign = format!("{ALGORITHM}\n{}\n{scope}\n{}", self.date, sha256_hex(canonical.as_bytes()));
-        let mut key = hmac_sha256(format!("AWS4{secret}").as_bytes(), self.scope_date.as_bytes());
-        for part in [&self.region, &self.service, "aws4_request"] {
-            key = hmac_sha256(key.as_ref(), part.as_bytes());
-        }
-        hex(hmac_sha256(key.as_ref(), to_sign.as_bytes()).as_ref())
+    /// Date, region and service: what a signing key is good for.
+    fn scope(&self) -> String {
+        format!("{}/{}/{}/aws4_request", self.scope_date, self.region, self.service)
+    }
+
+    fn signing_key(&self, secret: &str) -> hmac::Key {
+        let key = hmac_key(format!("AWS4{secret}").as_bytes());
+        let parts = [&self.scope_date, &self.region, &self.service, "aws4_request"];
+        parts.into_iter().fold(key, |key, part| hmac_key(hmac::sign(&key, part.as_bytes()).as_ref()))
+    }
+
+    fn signature_of(&self, canonical: &str, key: &hmac::Key) -> String {
+        let (date, scope) = (&self.date, self.scope());
+        let to_sign = format!("{ALGORITHM}\n{date}\n{scope}\n{}", sha256_hex(canonical.as_bytes()));
+        hex(hmac::sign(key, to_sign.as_bytes()).as_ref())
     }
 }
 
@@ -297,8 +348,14 @@ fn canonical_path(path: &str) -> String {
         }
     }
     let tail = if path.len() > 1 && path.ends_with('/') && !segments.is_empty() { "/" } else { "" };
-    let encoded: Vec<String> = segments.into_iter().map(encode).collect();
+    let encoded: Vec<String> = segments.into_iter().map(|segment| encode(segment.as_bytes())).collect();
     format!("/{}{tail}", encoded.join("/"))
+}
+
+/// The path as S3 wants it: encoded once, nothing normalised.
+fn encoded_once(path: &str) -> String {
+    let segments = path.split('/').map(|segment| percent_decode_str(segment).collect::<Vec<u8>>());
+    segments.map(|segment| encode(&segment)).collect::<Vec<_>>().join("/")
 }
 
 /// Parameters sorted by name and value, each encoded anew; without the signature itself.
@@ -306,7 +363,7 @@ fn canonical_query(query: &str) -> String {
     let mut pairs: Vec<(String, String)> = query_pairs(query)
         .into_iter()
         .filter(|(name, _)| name != "X-Amz-Signature")
-        .map(|(name, value)| (encode(&name), encode(&value)))
+        .map(|(name, value)| (encode(name.as_bytes()), encode(value.as_bytes())))
         .collect();
     pairs.sort();
     pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
@@ -322,9 +379,9 @@ fn query_pairs(query: &str) -> Vec<(String, String)> {
 }
 
 /// AWS's `UriEncode`: everything but letters, digits and `-_.~`, in capitals.
-fn encode(text: &str) -> String {
+fn encode(text: &[u8]) -> String {
     let mut encoded = String::new();
-    for byte in text.bytes() {
+    for &byte in text {
         if byte.is_ascii_alphanumeric() || b"-_.~".contains(&byte) {
             encoded.push(char::from(byte));
         } else {

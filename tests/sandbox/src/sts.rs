@@ -240,7 +240,7 @@ fn admit(role: &KnownRole, plea: Plea<'_>) -> Result<(), Refusal> {
         });
         let trusted: Vec<Trusted> = trusted.map(|(_, how)| *how).collect();
         let by_name_alone = same_account && trusted.contains(&Trusted::ByName);
-        if trusted.is_empty() || !by_name_alone && caller.denied(action, &role.arn).is_some() {
+        if trusted.is_empty() || !by_name_alone && caller.lacks(action, &role.arn).is_some() {
             return Err(not_authorized(caller, action, &role.arn));
         }
     }

@@ -1,15 +1,21 @@
-//! A TCP connection that can end in a reset, and a body that can break off.
+//! A TCP connection that can end in a reset, and a body that takes its time and can break off.
 
+use std::collections::VecDeque;
+use std::future::Future as _;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use hyper::body::{Body, Frame, SizeHint};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::time::{Sleep, sleep};
+
+use crate::answer::{Content, Parts};
 
 /// Decides how a [`Wire`] ends.
 #[derive(Clone, Debug, Default)]
@@ -73,14 +79,16 @@ impl AsyncWrite for Wire {
 /// The body of an answer.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
-    unsent: Option<Bytes>,
-    /// What its head promises.
-    length: u64,
+    unsent: VecDeque<(Duration, Bytes)>,
+    /// The wait before the next part.
+    pause: Option<Pin<Box<Sleep>>>,
+    /// What its head promises; nothing for a body that comes in parts.
+    length: Option<u64>,
     ending: Tail,
 }
 
 /// What comes after a body's bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq)]
 enum Tail {
     /// Nothing: it is whole.
     Whole,
@@ -92,14 +100,35 @@ enum Tail {
 
 impl Outgoing {
     /// All of it.
-    pub(crate) fn whole(data: Bytes) -> Self {
-        Self { length: data.len() as u64, unsent: Some(data), ending: Tail::Whole }
+    pub(crate) fn new(content: Content) -> Self {
+        match content {
+            Content::Whole(data) => Self::whole(data),
+            Content::Parts(Parts { parts, cut }) => {
+                let ending = if cut { Tail::Flush } else { Tail::Whole };
+                Self { unsent: parts.into(), pause: None, length: None, ending }
+            }
+        }
     }
 
-    /// Half of it, under a head that promises all.
-    pub(crate) fn cut_short(data: Bytes) -> Self {
-        let half = data.slice(..data.len() / 2);
-        Self { unsent: Some(half), ending: Tail::Flush, ..Self::whole(data) }
+    /// All of what is there already.
+    pub(crate) fn whole(data: Bytes) -> Self {
+        let length = Some(data.len() as u64);
+        Self { unsent: [(Duration::ZERO, data)].into(), pause: None, length, ending: Tail::Whole }
+    }
+
+    /// Half of it, under a head that promises all; `None` where there is nothing to halve.
+    pub(crate) fn cut_short(content: Content) -> Option<Self> {
+        let whole = Self::new(content);
+        let mut left = whole.unsent.iter().map(|(_, data)| data.len()).sum::<usize>() / 2;
+        let mut unsent = VecDeque::new();
+        for (wait, data) in whole.unsent {
+            let part = data.slice(..data.len().min(left));
+            left -= part.len();
+            if !part.is_empty() {
+                unsent.push_back((wait, part));
+            }
+        }
+        (!unsent.is_empty()).then_some(Self { unsent, ending: Tail::Flush, ..whole })
     }
 }
 
@@ -108,7 +137,19 @@ impl Body for Outgoing {
     type Error = io::Error;
 
     fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<io::Result<Frame<Bytes>>>> {
-        if let Some(data) = self.unsent.take() {
+        if let Some(pause) = &mut self.pause {
+            ready!(pause.as_mut().poll(cx));
+            self.pause = None;
+        } else if let Some((wait, _)) = self.unsent.front()
+            && !wait.is_zero()
+        {
+            let mut pause = Box::pin(sleep(*wait));
+            if pause.as_mut().poll(cx).is_pending() {
+                self.pause = Some(pause);
+                return Poll::Pending;
+            }
+        }
+        if let Some((_, data)) = self.unsent.pop_front() {
             return Poll::Ready(Some(Ok(Frame::data(data))));
         }
         match self.ending {
@@ -123,10 +164,10 @@ impl Body for Outgoing {
     }
 
     fn is_end_stream(&self) -> bool {
-        matches!(self.ending, Tail::Whole) && self.unsent.as_ref().is_none_or(Bytes::is_empty)
+        self.ending == Tail::Whole && self.unsent.iter().all(|(_, data)| data.is_empty())
     }
 
     fn size_hint(&self) -> SizeHint {
-        SizeHint::with_exact(self.length)
+        self.length.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
 }

@@ -8,6 +8,7 @@ use serde::Deserialize;
 use crate::Error;
 use crate::fault::Fault;
 use crate::glue::GlueWorld;
+use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
 use crate::policy::Rule;
 
@@ -41,6 +42,9 @@ pub struct World {
     /// Glue jobs.
     #[serde(default)]
     pub glue: GlueWorld,
+    /// Lambda functions.
+    #[serde(default)]
+    pub lambda: LambdaWorld,
     /// `CloudWatch` log groups.
     #[serde(default)]
     pub logs: LogsWorld,
@@ -182,6 +186,25 @@ impl World {
         Ok(world)
     }
 
+    /// Account and region of everything that lives in one.
+    fn homes(&self) -> Vec<(&str, Option<&str>)> {
+        let jobs = self.glue.jobs.iter().map(|job| (&job.account, &job.region));
+        let functions = self.lambda.functions.iter().map(|function| (&function.account, &function.region));
+        let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
+        let homes = jobs.chain(functions).chain(groups);
+        homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
+    }
+
+    /// Every region in which there is something.
+    pub(crate) fn regions(&self) -> BTreeSet<&str> {
+        self.homes().into_iter().filter_map(|(_, region)| region).chain([self.region.as_str()]).collect()
+    }
+
+    /// The partition of an account.
+    pub(crate) fn partition(&self, account: &str) -> &str {
+        self.accounts.get(account).map_or("aws", |account| account.partition.as_str())
+    }
+
     fn check(&self) -> Result<(), Error> {
         let wrong = |text: String| Err(Error::World(text));
         let mut roles = BTreeSet::new();
@@ -212,10 +235,16 @@ impl World {
         if let Some(arn) = missing.into_iter().find(|arn| !roles.contains(*arn)) {
             return wrong(format!("no role `{arn}`"));
         }
-        let jobs = self.glue.jobs.iter().map(|job| &job.account);
-        let groups = self.logs.groups.iter().map(|group| &group.account);
-        if let Some(id) = jobs.chain(groups).find(|id| !self.accounts.contains_key(*id)) {
+        let homes = self.homes();
+        if let Some((id, _)) = homes.iter().find(|(id, _)| !self.accounts.contains_key(*id)) {
             return wrong(format!("no account `{id}`"));
+        }
+        for function in &self.lambda.functions {
+            if let Some(version) =
+                function.aliases.values().find(|version| !function.versions.contains(version))
+            {
+                return wrong(format!("function {}: no version `{version}`", function.name));
+            }
         }
         match self.glue.jobs.iter().find(|job| job.courses.iter().any(|course| course.steps.is_empty())) {
             Some(job) => wrong(format!("job {}: a course needs a step", job.name)),
@@ -291,6 +320,10 @@ mod tests {
                 "no operation `glue:Get`",
             ),
             ("[accounts]\n[[glue.jobs]]\nname = 'j'\naccount = '222222222222'", "no account"),
+            (
+                "[accounts.111111111111]\n[[lambda.functions]]\nname = 'f'\naccount = '111111111111'\naliases = { a = '1' }",
+                "no version `1`",
+            ),
         ] {
             let error = World::from_toml(text).unwrap_err();
             let text = format!(

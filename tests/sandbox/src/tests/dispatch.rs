@@ -10,7 +10,7 @@ const BODY: &str = r#"{"JobName":"nightly-etl"}"#;
 /// Status and code of a Glue request with these headers.
 fn outcome(bench: &Bench, headers: HeaderMap) -> (u16, String) {
     let reply = bench.send("POST", "/", headers, BODY);
-    let answer: Value = serde_json::from_slice(reply.response.body()).unwrap();
+    let answer: Value = serde_json::from_slice(&reply.response.body().bytes()).unwrap();
     (reply.response.status().as_u16(), answer["__type"].as_str().unwrap_or_default().to_owned())
 }
 
@@ -77,6 +77,12 @@ fn faults_before_and_after_the_work() {
         (FaultKind::Hang, Delivery::Never, 0, None),
         (FaultKind::ResetAfter, Delivery::Reset, 1, None),
         (FaultKind::HangAfter, Delivery::Never, 1, None),
+        (
+            FaultKind::HangThenReset(Duration::from_secs(9)),
+            Delivery::ResetIn(Duration::from_secs(9)),
+            1,
+            None,
+        ),
         (FaultKind::Slow(Duration::from_secs(9)), Delivery::After(Duration::from_secs(9)), 1, Some(200)),
         (FaultKind::Truncated, Delivery::CutShort, 1, Some(200)),
         (FaultKind::Garbage, Delivery::Now, 1, Some(200)),

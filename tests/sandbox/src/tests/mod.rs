@@ -2,8 +2,10 @@
 
 mod dispatch;
 mod glue;
+mod lambda;
 mod logs;
 mod sts;
+mod wire;
 
 use std::time::Duration;
 
@@ -52,9 +54,13 @@ impl Bench {
 
     /// Sends a request as it is.
     fn send(&self, method: &str, path: &str, headers: HeaderMap, body: &str) -> Reply {
+        self.send_bytes(method, path, headers, body.as_bytes())
+    }
+
+    fn send_bytes(&self, method: &str, path: &str, headers: HeaderMap, body: &[u8]) -> Reply {
         let (path, query) = path.split_once('?').unwrap_or((path, ""));
         let connection = Connection { number: 1, secure: true, proxied: false };
-        let body = Bytes::from(body.to_owned());
+        let body = Bytes::from(body.to_vec());
         let incoming = Incoming {
             method: method.into(),
             path: path.into(),
@@ -90,12 +96,35 @@ impl Bench {
         headers
     }
 
+    /// A call of a REST service with these headers besides the usual ones.
+    fn rest(
+        &self,
+        keys: &Keys,
+        service: &str,
+        (method, path): (&str, &str),
+        extra: &[(&'static str, &str)],
+        body: &[u8],
+    ) -> Reply {
+        let mut headers = HeaderMap::new();
+        let mut set = |name: &'static str, value: &str| headers.insert(name, value.parse().unwrap());
+        set("host", "127.0.0.1:4566");
+        set("x-amz-date", &amz(self.cloud.clock.now()));
+        if let Some(token) = &keys.token {
+            set("x-amz-security-token", token);
+        }
+        for (name, value) in extra {
+            set(name, value);
+        }
+        sign(&mut headers, (method, path, body), ("us-east-2", service), (&keys.id, &keys.secret));
+        self.send_bytes(method, path, headers, body)
+    }
+
     /// A call of a JSON service: status and answer.
     fn json(&self, keys: &Keys, target: &str, parameters: &Value) -> (u16, Value) {
         let service = if target.starts_with("AWSGlue") { "glue" } else { "logs" };
         let body = parameters.to_string();
         let reply = self.send("POST", "/", self.headers(service, Some(target), Some(keys), &body), &body);
-        let answer = serde_json::from_slice(reply.response.body()).unwrap_or_default();
+        let answer = serde_json::from_slice(&reply.response.body().bytes()).unwrap_or_default();
         (reply.response.status().as_u16(), answer)
     }
 
@@ -107,7 +136,7 @@ impl Bench {
             .extend_pairs(fields)
             .finish();
         let reply = self.send("POST", "/", self.headers("sts", None, keys, &body), &body);
-        let answer = String::from_utf8_lossy(reply.response.body()).into_owned();
+        let answer = String::from_utf8_lossy(&reply.response.body().bytes()).into_owned();
         (reply.response.status().as_u16(), answer)
     }
 

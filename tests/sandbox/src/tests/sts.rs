@@ -192,7 +192,7 @@ fn tags_of_pod_identity_go_on_down_the_chain() {
         let mut headers = HeaderMap::new();
         headers.insert("authorization", authorization.parse().unwrap());
         let response = bench.send("GET", "/v1/credentials", headers, "").response;
-        (response.status().as_u16(), serde_json::from_slice::<Value>(response.body()).unwrap())
+        (response.status().as_u16(), serde_json::from_slice::<Value>(&response.body().bytes()).unwrap())
     };
     assert_eq!(get("other").0, 403);
     let (status, document) = get("pod-identity-token");
@@ -221,7 +221,7 @@ fn instance_metadata() {
     let send = |method, path, name: &'static str, value: &str| {
         let headers = HeaderMap::from_iter([(http::HeaderName::from_static(name), value.parse().unwrap())]);
         let response = bench.send(method, path, headers, "").response;
-        (response.status().as_u16(), String::from_utf8_lossy(response.body()).into_owned())
+        (response.status().as_u16(), String::from_utf8_lossy(&response.body().bytes()).into_owned())
     };
     let roles = "/latest/meta-data/iam/security-credentials/";
     let (life, token) = ("x-aws-ec2-metadata-token-ttl-seconds", "x-aws-ec2-metadata-token");
