@@ -1,0 +1,90 @@
+//! What can end a batch as a whole.
+
+use job_runtime::{Exit, Failure, SinkError};
+use std::io;
+
+/// Why there is no [`Summary`](crate::Summary).
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The lines are not where they were looked for.
+    #[error("could not open {place} (--batch): {source}")]
+    Open {
+        /// The file.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The lines could not be read to their end. Those before are answered.
+    #[error("could not read on in {place} (--batch): {source}")]
+    Read {
+        /// The file.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// There are earlier answers, and they cannot be read.
+    #[error("could not read the earlier answers in {place} (--resume): {source}")]
+    Resume {
+        /// The file.
+        place: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// `--shard auto` outside of an Indexed Job.
+    #[error(
+        "--shard auto takes its index from JOB_COMPLETION_INDEX, which is not set: Kubernetes sets it in the pods of \
+         an Indexed Job (completionMode: Indexed)"
+    )]
+    NoCompletionIndex,
+    /// `--shard auto` with an index that is no number.
+    #[error("--shard auto takes its index from JOB_COMPLETION_INDEX, which is no number: {given:?}")]
+    BadCompletionIndex {
+        /// What the variable holds.
+        given: String,
+    },
+    /// The index is not below the count.
+    #[error("there is no shard {index}: with --shard-count {count} they go from 0 to {}", .count - 1)]
+    NoSuchShard {
+        /// `--shard`.
+        index: u64,
+        /// `--shard-count`.
+        count: u64,
+    },
+    /// The answers could not be written.
+    #[error(transparent)]
+    Sink(#[from] SinkError),
+}
+
+impl Failure for Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Open { .. }
+            | Self::Resume { .. }
+            | Self::NoCompletionIndex
+            | Self::BadCompletionIndex { .. }
+            | Self::NoSuchShard { .. } => Exit::Usage,
+            Self::Read { .. } => Exit::Internal,
+            Self::Sink(err) => err.exit(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_of_the_user_is_told_apart() {
+        let source = || io::Error::other("x");
+        let place = || "in".to_owned();
+        for (err, exit) in [
+            (Error::Open { place: place(), source: source() }, Exit::Usage),
+            (Error::Read { place: place(), source: source() }, Exit::Internal),
+            (Error::Resume { place: place(), source: source() }, Exit::Usage),
+            (Error::NoCompletionIndex, Exit::Usage),
+            (Error::NoSuchShard { index: 2, count: 2 }, Exit::Usage),
+        ] {
+            assert_eq!(err.exit(), exit, "{err}");
+        }
+    }
+}
