@@ -20,6 +20,8 @@ pub(crate) const PREFIX: &str = "/_sandbox/";
 struct Query {
     job: String,
     function: String,
+    bucket: String,
+    key: String,
     id: String,
     issuer: String,
     sub: String,
@@ -34,8 +36,8 @@ impl Default for Query {
     fn default() -> Self {
         let none = String::new;
         let (lifetime, by) = (Duration::from_hours(1), Duration::ZERO);
-        let (job, function, id) = (none(), none(), none());
-        Self { job, function, id, issuer: none(), sub: none(), aud: none(), lifetime, by }
+        let (job, id, function, bucket, key) = (none(), none(), none(), none(), none());
+        Self { job, function, bucket, key, id, issuer: none(), sub: none(), aud: none(), lifetime, by }
     }
 }
 
@@ -54,15 +56,18 @@ enum Refused {
 pub(crate) fn answer(cloud: &Cloud, incoming: &Incoming) -> Response<Bytes> {
     let (status, body) = match work(cloud, incoming) {
         Ok(body) => (StatusCode::OK, body),
-        Err(Refused::Unknown) => (StatusCode::NOT_FOUND, json!({ "error": "no such request" }).to_string()),
-        Err(refused) => (StatusCode::BAD_REQUEST, json!({ "error": refused.to_string() }).to_string()),
+        Err(refused) => {
+            let unknown = matches!(refused, Refused::Unknown);
+            let status = if unknown { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+            (status, json!({ "error": refused.to_string() }).to_string().into())
+        }
     };
-    let mut response = Response::new(Bytes::from(body));
+    let mut response = Response::new(body);
     *response.status_mut() = status;
     response
 }
 
-fn work(cloud: &Cloud, incoming: &Incoming) -> Result<String, Refused> {
+fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
     let query: BTreeMap<_, _> = form_urlencoded::parse(incoming.query.as_bytes()).collect();
     let query = Query::deserialize(json!(query))?;
     let path = incoming.path.strip_prefix(PREFIX).unwrap_or_default();
@@ -80,6 +85,16 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<String, Refused> {
             done()
         }
         ("GET", "invocations") => written(&cloud.invocations(&query.function).ok_or(Refused::Unknown)?),
+        ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
+        ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),
+        ("PUT", "object") => {
+            cloud.put_object(&query.bucket, &query.key, incoming.body.clone())?;
+            done()
+        }
+        ("DELETE", "object") => {
+            cloud.delete_object(&query.bucket, &query.key)?;
+            done()
+        }
         ("POST", "faults") => {
             cloud.add_fault(serde_json::from_slice(&incoming.body)?)?;
             done()
@@ -104,10 +119,10 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<String, Refused> {
     }
 }
 
-fn written(value: &impl Serialize) -> Result<String, Refused> {
-    Ok(serde_json::to_string(value)?)
+fn written(value: &impl Serialize) -> Result<Bytes, Refused> {
+    Ok(serde_json::to_vec(value)?.into())
 }
 
-fn done() -> Result<String, Refused> {
+fn done() -> Result<Bytes, Refused> {
     written(&json!({}))
 }

@@ -1,5 +1,6 @@
 //! An answer before it goes onto the wire: what it holds, and when it may go.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,7 +17,7 @@ pub(crate) struct Answer {
     /// None where there is no body.
     pub(crate) content_type: Option<String>,
     /// Headers of this answer alone.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Vec<(Cow<'static, str>, String)>,
     pub(crate) content: Content,
     /// AWS error code.
     pub(crate) error: Option<String>,
@@ -54,7 +55,7 @@ impl Answer {
     /// The same with one more header.
     #[must_use]
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        self.headers.push((name.into(), value.into()));
         self
     }
 

@@ -6,6 +6,8 @@ use std::sync::mpsc::Sender;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
+
 use crate::Error;
 use crate::clock::Clock;
 use crate::fault::{Fault, Faults};
@@ -16,6 +18,7 @@ use crate::logs::Logs;
 use crate::oidc::Issuers;
 use crate::record::{Call, Record};
 use crate::refusal::Refusal;
+use crate::s3::{Object, S3};
 use crate::sigv4::SigningKeys;
 use crate::world::World;
 
@@ -28,6 +31,7 @@ pub(crate) struct Cloud {
     directory: Mutex<Directory>,
     glue: Mutex<Glue>,
     lambda: Mutex<Lambda>,
+    s3: Mutex<S3>,
     logs: Mutex<Logs>,
     faults: Mutex<Faults>,
     record: Mutex<Record>,
@@ -58,6 +62,7 @@ impl Cloud {
             directory: Mutex::new(Directory::new(&world)),
             glue: Mutex::new(Glue::new(&world.glue, &world.region, now)),
             lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
+            s3: Mutex::new(S3::new(&world.s3, &world, now)),
             logs: Mutex::new(Logs::new(&world.logs, &world.region, now)),
             faults: Mutex::new(faults),
             record: Mutex::new(record),
@@ -78,6 +83,10 @@ impl Cloud {
 
     pub(crate) fn lambda(&self) -> MutexGuard<'_, Lambda> {
         lock(&self.lambda)
+    }
+
+    pub(crate) fn s3(&self) -> MutexGuard<'_, S3> {
+        lock(&self.s3)
     }
 
     pub(crate) fn logs(&self) -> MutexGuard<'_, Logs> {
@@ -191,6 +200,34 @@ impl Cloud {
         known.function.courses = vec![course];
         Ok(())
     }
+
+    /// Puts an object for nobody in particular.
+    pub(crate) fn put_object(&self, bucket: &str, key: &str, data: Bytes) -> Result<(), Error> {
+        let object = Object::new(data, "binary/octet-stream", self.clock.now());
+        let mut s3 = self.s3();
+        s3.bucket_mut(bucket).ok_or_else(|| no_bucket(bucket))?.objects.insert(key.into(), object);
+        Ok(())
+    }
+
+    /// Takes an object away for nobody in particular; one that is not there is no error.
+    pub(crate) fn delete_object(&self, bucket: &str, key: &str) -> Result<(), Error> {
+        self.s3().bucket_mut(bucket).ok_or_else(|| no_bucket(bucket))?.objects.remove(key);
+        Ok(())
+    }
+
+    /// The data of an object.
+    pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<Bytes> {
+        self.s3().object(bucket, key).map(|object| object.data.clone())
+    }
+
+    /// The keys of a bucket, in their order; `None` where there is no such bucket.
+    pub(crate) fn objects(&self, bucket: &str) -> Option<Vec<String>> {
+        Some(self.s3().bucket(bucket)?.objects.keys().cloned().collect())
+    }
+}
+
+fn no_bucket(bucket: &str) -> Error {
+    Error::World(format!("no bucket `{bucket}`"))
 }
 
 fn no_job(job: &str) -> Error {

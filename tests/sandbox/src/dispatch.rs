@@ -18,6 +18,7 @@ use crate::metadata;
 use crate::protocol::Protocol;
 use crate::record::Call;
 use crate::refusal::Refusal;
+use crate::s3;
 use crate::service::{Request, Service};
 use crate::sigv4::{Claim, Signed};
 
@@ -111,7 +112,9 @@ impl Incoming {
         let labels = [".amazonaws.com", ".amazonaws.com.cn", ".api.aws"]
             .iter()
             .find_map(|tail| host.strip_suffix(tail))?;
-        Some(labels.rsplit_once('.').map_or("us-east-1", |(_, region)| region))
+        // A bucket can stand before the name of S3, which is then the last label.
+        let region = labels.rsplit_once('.').map(|(_, region)| region).filter(|region| *region != "s3");
+        Some(region.unwrap_or("us-east-1"))
     }
 }
 
@@ -142,7 +145,8 @@ pub(crate) fn dispatch(cloud: &Cloud, incoming: &Incoming) -> Reply {
         parameters: seen.parameters,
     });
     let ready = answer.ready.clone();
-    let mut response = response(answer, &request_id, cloud.clock.now());
+    let s3 = seen.service == Some(Service::S3);
+    let mut response = response(answer, &request_id, cloud.clock.now(), s3);
     // Instance metadata tells the life of a token in a header, as it was asked for in one.
     if let Some(life) = incoming.headers.get(metadata::LIFE_HEADER) {
         response.headers_mut().insert(metadata::LIFE_HEADER, life.clone());
@@ -245,8 +249,10 @@ impl Handling<'_> {
         self.seen.region.clone_from(&claim.region);
         self.seen.access_key.clone_from(&claim.access_key);
         let credential = self.cloud.directory().credential(&claim.access_key);
-        let credential = credential.filter(|credential| credential.token == claim.token);
         let credential = credential.ok_or_else(|| protocol.unknown_key())?;
+        if credential.token != claim.token {
+            return Err(protocol.wrong_token());
+        }
         self.seen.caller = Some(credential.caller);
         if credential.expires.is_some_and(|expires| expires <= self.now) {
             return Err(protocol.expired_session());
@@ -270,19 +276,21 @@ impl Handling<'_> {
     }
 }
 
-fn response(answer: Answer, request_id: &str, now: OffsetDateTime) -> Response<Content> {
-    let mut response = Response::builder()
-        .status(answer.status)
-        .header("x-amzn-RequestId", request_id)
-        .header("date", http_date(now));
+fn response(answer: Answer, request_id: &str, now: OffsetDateTime, s3: bool) -> Response<Content> {
+    let mut response = Response::builder().status(answer.status).header("date", http_date(now));
+    response = if s3 {
+        response.header("x-amz-request-id", request_id).header("x-amz-id-2", s3::host_id(request_id))
+    } else {
+        response.header("x-amzn-RequestId", request_id)
+    };
     if let Some(content_type) = answer.content_type {
         response = response.header("content-type", content_type);
     }
-    if let Some(code) = answer.error {
+    if let Some(code) = answer.error.filter(|_| !s3) {
         response = response.header("x-amzn-errortype", code);
     }
     for (name, value) in answer.headers {
-        response = response.header(name, value);
+        response = response.header(name.as_ref(), value);
     }
     // A world's fault can name a status or code that HTTP cannot carry.
     response.body(answer.content).unwrap_or_else(|_| {

@@ -201,6 +201,32 @@ impl Sandbox {
         self.cloud.set_function_course(function, course)
     }
 
+    /// The data of an S3 object, if it is there.
+    pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
+        self.cloud.object(bucket, key).map(Vec::from)
+    }
+
+    /// The keys in an S3 bucket, in their order.
+    pub fn objects(&self, bucket: &str) -> Vec<String> {
+        self.cloud.objects(bucket).unwrap_or_default()
+    }
+
+    /// Puts an S3 object as if someone else did.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such bucket.
+    pub fn put_object(&self, bucket: &str, key: &str, data: impl Into<Vec<u8>>) -> Result<(), Error> {
+        self.cloud.put_object(bucket, key, data.into().into())
+    }
+
+    /// Takes an S3 object away as if someone else did; one that is not there is no error.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such bucket.
+    pub fn delete_object(&self, bucket: &str, key: &str) -> Result<(), Error> {
+        self.cloud.delete_object(bucket, key)
+    }
+
     /// Sets a fault.
     ///
     /// # Errors

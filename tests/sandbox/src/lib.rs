@@ -35,6 +35,7 @@ mod protocol;
 mod record;
 mod refusal;
 mod rest;
+mod s3;
 mod server;
 mod service;
 mod sigv4;
@@ -56,6 +57,7 @@ pub use lambda::{
 pub use logs::{LogGroup, LogsWorld, StreamLine};
 pub use policy::{Rule, RuleError};
 pub use record::Call;
+pub use s3::{Bucket, S3World};
 pub use service::{Operation, operations};
 pub use world::{Account, ContainerCredentials, InstanceMetadata, Issuer, Role, Trust, User, World};
 

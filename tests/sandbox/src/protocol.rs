@@ -9,6 +9,7 @@ use crate::answer::Answer;
 use crate::dispatch::Incoming;
 use crate::identity::Caller;
 use crate::refusal::Refusal;
+use crate::s3;
 use crate::sigv4::Problem;
 
 /// The XML name space of STS.
@@ -35,6 +36,8 @@ pub(crate) enum Protocol {
         /// Errors tell in a member `Type` whose fault they are.
         typed: bool,
     },
+    /// restXml as S3 speaks it.
+    S3,
     /// A document at a path.
     Document {
         /// Of good answers.
@@ -67,6 +70,7 @@ impl Protocol {
                     )
                 })
             }
+            Self::S3 => Ok(s3::parameters(incoming)),
             Self::Rest { .. } | Self::Document { .. } => Ok(json!({ "Path": incoming.path })),
         }
     }
@@ -77,6 +81,7 @@ impl Protocol {
             Self::Query => "text/xml",
             Self::Json { .. } => "application/x-amz-json-1.1",
             Self::Rest { .. } => "application/json",
+            Self::S3 => "application/xml",
             Self::Document { content_type } => content_type,
         };
         Answer::new(content_type, body)
@@ -84,8 +89,9 @@ impl Protocol {
 
     /// An error answer.
     pub(crate) fn refuse(self, refusal: &Refusal, request_id: &str) -> Answer {
-        let Refusal { status, code, message, by_service, members } = refusal;
+        let Refusal { status, code, message, by_service, members, .. } = refusal;
         let (content_type, body) = match self {
+            Self::S3 => return s3::refuse(refusal, request_id),
             Self::Query => {
                 let side = if *status < 500 { "Sender" } else { "Receiver" };
                 let (code, message) = (escape(code), escape(message));
@@ -114,15 +120,19 @@ impl Protocol {
                 ("application/json", json!({ "code": code, "message": message }).to_string())
             }
         };
-        Answer { error: Some(code.clone()), ..Answer::new(content_type, body).status(*status) }
+        let headers = refusal.headers.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
+        Answer { error: Some(code.clone()), headers, ..Answer::new(content_type, body).status(*status) }
     }
 
     /// A request that is not authentic.
     pub(crate) fn not_authentic(self, problem: Problem) -> Refusal {
         match problem {
+            problem if self == Self::S3 => s3::not_authentic(problem),
             Problem::Absent => self.unsigned(),
             Problem::Incomplete(text) => self.incomplete_signature(text),
-            Problem::Mismatch(text) | Problem::Region(text) | Problem::Skewed(text) | Problem::Body(text) => {
+            Problem::Region { given, .. } => self
+                .wrong_signature(format!("Credential should be scoped to a valid region, not '{given}'. ")),
+            Problem::Mismatch(text) | Problem::Skewed(text) | Problem::Body(text) => {
                 self.wrong_signature(text)
             }
         }
@@ -130,6 +140,9 @@ impl Protocol {
 
     /// A caller who may not do something, for want of a policy of this kind.
     pub(crate) fn denied(self, caller: &Caller, action: &str, resource: &str, reason: &str) -> Refusal {
+        if self == Self::S3 {
+            return s3::denied(caller, action, resource, reason);
+        }
         let text = caller.denial(action, resource, reason);
         let status = if matches!(self, Self::Rest { .. }) { 403 } else { 400 };
         Refusal::new(status, "AccessDeniedException", text)
@@ -141,7 +154,7 @@ impl Protocol {
         match self {
             Self::Query => Refusal::at_the_door(query.0, query.1, message),
             Self::Rest { .. } => Refusal::at_the_door(403, json, message),
-            Self::Json { .. } | Self::Document { .. } => Refusal::at_the_door(400, json, message),
+            Self::Json { .. } | Self::S3 | Self::Document { .. } => Refusal::at_the_door(400, json, message),
         }
     }
 
@@ -161,14 +174,25 @@ impl Protocol {
         self.at_the_door((403, "SignatureDoesNotMatch"), "InvalidSignatureException", text)
     }
 
-    /// A key that nobody has, or a session token that is not the key's.
+    /// A key that nobody has.
     pub(crate) fn unknown_key(self) -> Refusal {
+        if self == Self::S3 {
+            return s3::unknown_key();
+        }
         let (query, json) = ("InvalidClientTokenId", "UnrecognizedClientException");
         self.at_the_door((403, query), json, "The security token included in the request is invalid.")
     }
 
+    /// A session token that is not the key's.
+    pub(crate) fn wrong_token(self) -> Refusal {
+        if self == Self::S3 { s3::wrong_token() } else { self.unknown_key() }
+    }
+
     /// A session past its end.
     pub(crate) fn expired_session(self) -> Refusal {
+        if self == Self::S3 {
+            return s3::expired_session();
+        }
         let (query, json) = ("ExpiredToken", "ExpiredTokenException");
         self.at_the_door((403, query), json, "The security token included in the request is expired")
     }
@@ -180,6 +204,7 @@ impl Protocol {
             Self::Query => Refusal::new(400, "InvalidAction", text),
             Self::Json { .. } => Refusal::at_the_door(400, "UnknownOperationException", ""),
             Self::Rest { .. } => Refusal::at_the_door(404, "UnknownOperationException", ""),
+            Self::S3 => s3::not_implemented(),
             Self::Document { .. } => Refusal::new(404, "NotFound", "Not Found"),
         }
     }

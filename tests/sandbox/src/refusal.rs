@@ -18,18 +18,27 @@ pub(crate) struct Refusal {
     pub(crate) by_service: bool,
     /// Members of the error besides its text.
     pub(crate) members: Vec<(&'static str, Value)>,
+    /// Headers of its answer.
+    pub(crate) headers: Vec<(&'static str, String)>,
 }
 
 impl Refusal {
     /// A refusal by the service itself.
     pub(crate) fn new(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
-        let members = Vec::new();
-        Self { status, code: code.into(), message: message.into(), by_service: true, members }
+        let (members, headers) = (Vec::new(), Vec::new());
+        Self { status, code: code.into(), message: message.into(), by_service: true, members, headers }
     }
 
     /// A refusal by the authentication in front of the service.
     pub(crate) fn at_the_door(status: u16, code: impl Into<String>, message: impl Into<String>) -> Self {
         Self { by_service: false, ..Self::new(status, code, message) }
+    }
+
+    /// The same with one more header.
+    #[must_use]
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.headers.push((name, value.into()));
+        self
     }
 
     /// The same with one more member.

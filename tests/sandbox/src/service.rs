@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, sts};
+use crate::{container, glue, lambda, logs, metadata, s3, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,6 +23,7 @@ pub(crate) enum Service {
     Glue,
     Logs,
     Lambda,
+    S3,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -51,6 +52,7 @@ impl Service {
         Self::Glue,
         Self::Logs,
         Self::Lambda,
+        Self::S3,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -61,6 +63,9 @@ impl Service {
             let (prefix, operation) = header.split_once('.')?;
             let speaks = |service: &&Self| matches!(service.protocol(), Protocol::Json { target, .. } if target == prefix);
             return Self::ALL.iter().find(speaks).map(|service| (*service, operation.to_owned()));
+        }
+        if s3::is_meant(incoming) {
+            return Some((Self::S3, s3::operation(incoming).to_owned()));
         }
         if container::is_at(cloud, &incoming.path) {
             return Some((Self::ContainerCredentials, container::OPERATIONS[0].to_owned()));
@@ -83,6 +88,7 @@ impl Service {
             Self::Glue => "glue",
             Self::Logs => "logs",
             Self::Lambda => "lambda",
+            Self::S3 => "s3",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -99,6 +105,7 @@ impl Service {
             Self::Glue => Protocol::Json { target: "AWSGlue", message: "Message" },
             Self::Logs => Protocol::Json { target: "Logs_20140328", message: "message" },
             Self::Lambda => Protocol::Rest { lower: lambda::LOWER_CASE, typed: true },
+            Self::S3 => Protocol::S3,
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -110,6 +117,7 @@ impl Service {
             Self::Glue => glue::OPERATIONS,
             Self::Logs => logs::OPERATIONS,
             Self::Lambda => lambda::OPERATIONS,
+            Self::S3 => s3::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -135,7 +143,7 @@ impl Service {
     pub(crate) fn is_signed(self, operation: &str) -> bool {
         match self {
             Self::Sts => operation != "AssumeRoleWithWebIdentity",
-            Self::Glue | Self::Logs | Self::Lambda => true,
+            Self::Glue | Self::Logs | Self::Lambda | Self::S3 => true,
             Self::ContainerCredentials | Self::InstanceMetadata => false,
         }
     }
@@ -145,6 +153,7 @@ impl Service {
         match self {
             Self::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
             Self::Glue | Self::Logs => Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded"),
+            Self::S3 => s3::slow_down(),
             Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
             Self::ContainerCredentials | Self::InstanceMetadata => {
                 Refusal::new(429, "TooManyRequests", "Too many requests")
@@ -160,6 +169,7 @@ impl Service {
             Self::Glue => glue::answer(cloud, request).map(|value| accept(value.to_string())),
             Self::Logs => logs::answer(cloud, request).map(|value| accept(value.to_string())),
             Self::Lambda => lambda::answer(cloud, request),
+            Self::S3 => s3::answer(cloud, request),
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

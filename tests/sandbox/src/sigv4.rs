@@ -50,7 +50,7 @@ pub(crate) enum Problem {
     /// The signature is whole and wrong: AWS's text.
     Mismatch(String),
     /// It is for another region.
-    Region(String),
+    Region { given: String, expected: String },
     /// It is too old, or of the future.
     Skewed(String),
     /// The body is not the one that its header tells of, or the header is not there.
@@ -191,11 +191,8 @@ impl Claim {
         if self.service != service {
             return mismatch(format!("Credential should be scoped to correct service: '{service}'. "));
         }
-        if region.is_some_and(|region| region != self.region) {
-            return Err(Problem::Region(format!(
-                "Credential should be scoped to a valid region, not '{}'. ",
-                self.region
-            )));
+        if let Some(expected) = region.filter(|region| *region != self.region) {
+            return Err(Problem::Region { given: self.region.clone(), expected: expected.into() });
         }
         self.check_time(now)?;
         self.check_signed_headers(request.headers)?;

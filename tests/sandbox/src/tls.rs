@@ -11,7 +11,8 @@ use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
 use crate::Error;
 
-/// Regions whose endpoints the certificate names, besides the world's own: a wildcard stands for one label only.
+/// Regions whose endpoints the certificate names, besides the world's own: a wildcard stands for one label only,
+/// so the buckets of S3 and the runtime of `SageMaker` need names of their own.
 const REGIONS: &[&str] = &[
     "us-east-1",
     "us-east-2",
@@ -41,11 +42,14 @@ pub(crate) fn identity<'a>(regions: impl Iterator<Item = &'a str>) -> Result<Ide
     let ca_pem = ca.self_signed(&ca_key)?.pem();
     let issuer = Issuer::new(ca, ca_key);
 
-    let mut names: Vec<String> =
-        ["localhost", "127.0.0.1", "::1", "*.amazonaws.com"].map(str::to_owned).to_vec();
+    let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1", "*.amazonaws.com", "*.s3.amazonaws.com"]
+        .map(str::to_owned)
+        .to_vec();
     for region in REGIONS.iter().copied().chain(regions) {
         let tail = if region.starts_with("cn-") { ".cn" } else { "" };
-        for name in [format!("*.{region}.amazonaws.com{tail}"), format!("*.{region}.api.aws")] {
+        let labels = ["", "s3.", "s3.dualstack.", "sagemaker."];
+        let endpoints = labels.map(|label| format!("*.{label}{region}.amazonaws.com{tail}"));
+        for name in endpoints.into_iter().chain([format!("*.{region}.api.aws")]) {
             if !names.contains(&name) {
                 names.push(name);
             }

@@ -11,6 +11,7 @@ use crate::glue::GlueWorld;
 use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
 use crate::policy::Rule;
+use crate::s3::S3World;
 
 /// The AWS that a sandbox plays: accounts, identity providers, roles, services, faults.
 ///
@@ -45,6 +46,9 @@ pub struct World {
     /// Lambda functions.
     #[serde(default)]
     pub lambda: LambdaWorld,
+    /// S3 buckets.
+    #[serde(default)]
+    pub s3: S3World,
     /// `CloudWatch` log groups.
     #[serde(default)]
     pub logs: LogsWorld,
@@ -190,8 +194,9 @@ impl World {
     fn homes(&self) -> Vec<(&str, Option<&str>)> {
         let jobs = self.glue.jobs.iter().map(|job| (&job.account, &job.region));
         let functions = self.lambda.functions.iter().map(|function| (&function.account, &function.region));
+        let buckets = self.s3.buckets.iter().map(|bucket| (&bucket.account, &bucket.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
-        let homes = jobs.chain(functions).chain(groups);
+        let homes = jobs.chain(functions).chain(buckets).chain(groups);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 

@@ -134,6 +134,38 @@ fn signatures_of_botocore() {
     assert_eq!(check(request, "lambda", None, now), Ok(()));
 }
 
+/// S3 encodes a path once and leaves it as it is, and wants the digest of the body in a header.
+#[test]
+fn signatures_of_botocore_for_s3() {
+    let now = "20261124T023030Z";
+    let empty = sha256_hex(b"");
+    let signed = "host;x-amz-content-sha256;x-amz-date;x-amz-security-token";
+    let signature = "43f9ba4c1f8e815726a17c169c153046300e6bb000322539f133b2a822949de0";
+    let mut headers = headers(&[
+        ("host", "team-data.s3.us-east-2.amazonaws.com"),
+        ("x-amz-content-sha256", &empty),
+        ("x-amz-date", "20261124T023000Z"),
+        ("x-amz-security-token", TOKEN),
+        ("authorization", &authorization("s3", signed, signature)),
+    ]);
+    let path = "/in//a%20b/../%C3%BC%2B.json";
+    let query = "list-type=2&prefix=a%2Fb";
+    let request = |headers: &HeaderMap, body: &[u8]| {
+        check(
+            Signed { method: "GET", path, query, headers, body, secure: false },
+            "s3",
+            Some("us-east-2"),
+            now,
+        )
+    };
+    assert_eq!(request(&headers, b""), Ok(()));
+    assert!(matches!(request(&headers, b"x"), Err(Problem::Body(text)) if text.contains("does not match")));
+    headers.remove("x-amz-content-sha256");
+    assert!(matches!(request(&headers, b""), Err(Problem::Body(text)) if text.starts_with("Missing")));
+    headers.insert("x-amz-content-sha256", "UNSIGNED-PAYLOAD".parse().unwrap());
+    assert!(matches!(request(&headers, b""), Err(Problem::Body(_))));
+}
+
 #[test]
 fn a_presigned_request_of_botocore() {
     let headers = headers(&[("host", "sts.us-east-2.amazonaws.com"), ("x-k8s-aws-id", "my-cluster")]);
@@ -178,7 +210,7 @@ fn requests_that_are_not_authentic() {
         (with("x-amz-target", "AWSGlue.BatchStopJobRun"), None, now, "does not match the signature"),
         (with("x-amz-extra", "x"), None, now, "'x-amz-extra' must be a 'SignedHeader'"),
         (with("x-amz-content-sha256", "00"), None, now, "must be a 'SignedHeader'"),
-        (glue(), Some("us-west-2"), now, "valid region, not 'us-east-2'"),
+        (glue(), Some("us-west-2"), now, r#"Region { given: "us-east-2", expected: "us-west-2" }"#),
         (
             glue(),
             None,

@@ -4,6 +4,7 @@ mod dispatch;
 mod glue;
 mod lambda;
 mod logs;
+mod s3;
 mod sts;
 mod wire;
 
