@@ -110,9 +110,15 @@ impl Batch {
         Self { longest_line: bytes, ..self }
     }
 
-    /// How the file of the answers is opened: appended to where it is that of the earlier run.
+    /// How to open the file that the answers go to: it is appended to where it is the one of `--resume`, whose
+    /// answers would be lost otherwise.
     pub fn open(&self, answers: &Path) -> Open {
-        if self.resume.as_deref() == Some(answers) { Open::Append } else { Open::Replace }
+        let same = |resume: &Path| match (resume.canonicalize(), answers.canonicalize()) {
+            (Ok(resume), Ok(answers)) => resume == answers,
+            // What is not there has nothing to lose.
+            _ => resume == answers,
+        };
+        if self.resume.as_deref().is_some_and(same) { Open::Append } else { Open::Replace }
     }
 
     /// Which lines are taken; `completion_index` is that of an Indexed Job.
@@ -217,6 +223,25 @@ mod tests {
         ] {
             assert!(parse(&format!("--batch in {line}")).is_err(), "{line}");
         }
+    }
+
+    #[test]
+    fn earlier_answers_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("out");
+        let batch = batch(&format!("--batch in --resume {}", path.display()));
+        let other_name =
+            folder.path().join(".").join("..").join(folder.path().file_name().unwrap()).join("out");
+        assert_eq!(batch.open(&path), Open::Append, "it is not there yet");
+        std::fs::write(&path, "").unwrap();
+        for (answers, open) in [
+            (&path, Open::Append),
+            (&other_name, Open::Append),
+            (&folder.path().join("other"), Open::Replace),
+        ] {
+            assert_eq!(batch.open(answers), open, "{}", answers.display());
+        }
+        assert_eq!(self::batch("--batch in").open(&path), Open::Replace);
     }
 
     #[test]

@@ -81,7 +81,7 @@ use crate::answer::Refusal;
 use crate::engine::{Told, Work};
 use crate::lines::Lines;
 use crate::summary::Tally;
-use job_runtime::{ALWAYS, CallError, Context, Exit, Remote, Sink};
+use job_runtime::{CallError, Context, Exit, Remote, Sink};
 use tokio::time::sleep_until;
 
 /// Makes one `call` for each line of `batch` that passes `check`, and writes the answers to `sink`.
@@ -121,8 +121,7 @@ pub async fn run(
     };
     let show = |tally: &Tally, fraction| progress::show(ctx, tally, fraction);
     let summary = engine::drive(work, check, call, told, (progress::interval(ctx), show)).await?;
-    let counts = summary.counts();
-    ctx.ended_in(&counts);
-    tracing::info!(target: ALWAYS, summary = job_runtime::json(&summary), "the batch has ended: {counts}");
+    ctx.ended_in(&summary.counts());
+    summary.log();
     Ok(summary)
 }

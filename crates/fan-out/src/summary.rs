@@ -2,7 +2,7 @@
 
 use crate::answer::Status;
 use hdrhistogram::Histogram;
-use job_runtime::{Exit, Report};
+use job_runtime::{ALWAYS, Exit, Report};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -181,6 +181,28 @@ impl Summary {
             None => Report::ok(result),
             Some(error) => Report::failed(self.exit, result, error),
         }
+    }
+
+    /// Whatever `RUST_LOG` says: stdout holds the answers, and somebody has to tell how many there are.
+    pub(crate) fn log(&self) {
+        let Self {
+            lines,
+            ok,
+            failed,
+            skipped,
+            throttled,
+            seconds,
+            per_second,
+            p50_ms,
+            p99_ms,
+            ended_early,
+            ..
+        } = self;
+        tracing::info!(
+            target: ALWAYS,
+            lines, ok, failed, skipped, throttled, seconds, per_second, p50_ms, p99_ms, ended_early,
+            "the batch has ended"
+        );
     }
 
     /// `97 ok, 2 failed, 1 unknown`: what there was any of.

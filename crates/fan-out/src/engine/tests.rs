@@ -6,6 +6,7 @@ use std::cell::Cell;
 use std::future::pending;
 use std::io::{self, Read};
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::mpsc;
 use tokio::time::sleep;
 
@@ -18,6 +19,8 @@ struct Trial {
     max_failures: Option<u64>,
     selection: Selection,
     told: Option<(Duration, Told)>,
+    /// How often it was shown how far it is.
+    shown: Rc<Cell<u64>>,
 }
 
 /// What came of it.
@@ -57,6 +60,7 @@ impl Trial {
             max_failures: None,
             selection: Selection::new(Shard::WHOLE),
             told: None,
+            shown: Rc::default(),
         }
     }
 
@@ -78,7 +82,7 @@ impl Trial {
         path: &Path,
         call: impl AsyncFn(&Item) -> Result<Answer, Refusal>,
     ) -> Result<Summary, Error> {
-        let Self { lines, concurrency, max_failures, selection, told } = self;
+        let Self { lines, concurrency, max_failures, selection, told, shown } = self;
         let sink = Sink::file(path, Open::Replace).unwrap();
         let check = |line: &[u8]| if line == b"unfit" { Err("it is unfit".to_owned()) } else { Ok(()) };
         let told = async {
@@ -95,7 +99,7 @@ impl Trial {
             check,
             call,
             told,
-            (MINUTE, |_, _| {}),
+            (MINUTE, |_, _| shown.set(shown.get() + 1)),
         )
         .await
     }
@@ -369,6 +373,18 @@ async fn lines_that_are_done_are_skipped() {
     let ran = Trial { selection, ..Trial::of(9) }.run(async |item: &Item| echo(item)).await;
     assert_eq!(ran.statuses(), ["4:ok", "8:ok"]);
     assert_eq!(ran.json()["skipped"], 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn it_is_shown_how_far_it_is() {
+    let shown = Rc::new(Cell::new(0));
+    let call = async |item: &Item| {
+        sleep(secs(50)).await;
+        echo(item)
+    };
+    let trial = Trial { concurrency: 1, shown: Rc::clone(&shown), ..Trial::of(10) };
+    trial.run(call).await;
+    assert_eq!(shown.get(), 8, "once a minute within 500 s");
 }
 
 /// Lines as they are sent.
