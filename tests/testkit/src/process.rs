@@ -26,6 +26,7 @@ pub struct Running<'s> {
     log: PathBuf,
     sandbox: &'s Sandbox,
     since: Instant,
+    patience: Duration,
 }
 
 /// Standard error as it grows.
@@ -75,12 +76,25 @@ impl<'s> Running<'s> {
                 }
             }
         });
-        Self { child, stdin, stdout, stderr, log, sandbox, since }
+        Self { child, stdin, stdout, stderr, log, sandbox, since, patience: PATIENCE }
+    }
+
+    /// The same with more time until its end, for work that takes some.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience, ..self }
     }
 
     /// The process id.
     pub fn id(&self) -> u32 {
         self.child.id()
+    }
+
+    /// Whether it has not ended yet.
+    pub fn is_running(&self) -> bool {
+        // A process that has ended and was not waited for has no memory any more.
+        std::fs::read_to_string(format!("/proc/{}/statm", self.id()))
+            .is_ok_and(|sizes| !sizes.starts_with("0 "))
     }
 
     /// Standard error so far.
@@ -151,9 +165,9 @@ impl<'s> Running<'s> {
             if let Some(status) = self.child.try_wait().expect("the child can be waited for") {
                 break status;
             }
-            if self.since.elapsed() > PATIENCE {
+            if self.since.elapsed() > self.patience {
                 let _ = self.child.kill();
-                panic!("still running after {PATIENCE:?}:\n{}", self.stderr());
+                panic!("still running after {:?}:\n{}", self.patience, self.stderr());
             }
             pause();
         };

@@ -1,0 +1,394 @@
+//! What is asked for, and the way from there to an answer.
+
+use std::cell::Cell;
+use std::path::PathBuf;
+use std::pin::pin;
+
+use aws_sdk_lambda::Client;
+use fan_out::{Batch, Item};
+use job_runtime::{
+    ALWAYS, CallError, Check, Context, Effect, Exit, OnTerminate, Open, Output, Remote, Report, Sink, Survey,
+    aligned, json, percent_encoded,
+};
+use serde::Serialize;
+use tokio::time::{sleep, sleep_until};
+
+use crate::answer::{self, Answer};
+use crate::cli::check_json;
+use crate::durable::{self, LAST_WORD, Naming, Verdict};
+use crate::error::Error;
+use crate::expect::Expect;
+use crate::lambda::{Function, INVOKE, Kind, Part, Settings};
+use crate::target::Target;
+
+/// What is asked for.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub(crate) target: Target,
+    pub(crate) settings: Settings,
+    pub(crate) work: Work,
+    pub(crate) durable_name: Option<String>,
+    pub(crate) expect: Option<Expect>,
+    pub(crate) output_file: Option<PathBuf>,
+    /// Form of what is known about an answer, where the answer itself is not on stdout.
+    pub(crate) output: Output,
+}
+
+/// How often, and with what.
+#[derive(Debug, Clone)]
+pub(crate) enum Work {
+    /// Once.
+    One(Option<Vec<u8>>),
+    /// Once, with an answer that is handed on as it comes.
+    Stream(Option<Vec<u8>>),
+    /// Once for each line.
+    Batch(Batch),
+}
+
+/// A function with what its errors need to say.
+#[derive(Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) function: Function<'a>,
+    pub(crate) console: String,
+    ctx: &'a Context,
+}
+
+impl Call<'_> {
+    /// A failed invocation of which nothing more can be learnt.
+    pub(crate) fn error(&self, source: CallError, name: Option<&str>) -> Error {
+        let function = self.function.target.to_string();
+        match (source.effect(), source.code(), name) {
+            (Effect::MayHaveStarted, ..) => {
+                Error::Unknown { function, console: self.console.clone(), source }
+            }
+            (_, Some("ResourceNotFoundException"), _) => {
+                Error::NoSuchFunction { function, place: self.ctx.place(), source }
+            }
+            (_, Some("DurableExecutionAlreadyStartedException"), Some(name)) => {
+                Error::OtherPayload { function, name: name.to_owned(), source }
+            }
+            _ => Error::NotInvoked { function, place: self.ctx.place(), source },
+        }
+    }
+
+    /// What becomes of a function that nobody can stop.
+    pub(crate) fn left(&self) -> String {
+        format!("function {} may go on, and its answer is lost", self.function.target)
+    }
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Everything that leaves no answer to report. A function that failed is a report.
+pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -> Result<Report, Error> {
+    let Request { target, settings, .. } = request;
+    let place = ctx.place();
+    if let Some(arn) = target.region.as_ref().filter(|region| **region != place.region) {
+        let (function, arn) = (target.to_string(), arn.clone());
+        return Err(Error::Region { function, arn, region: place.region });
+    }
+    let console = format!(
+        "https://console.{}/lambda/home?region={}#/functions/{}?tab=monitoring",
+        place.console_domain(),
+        place.region,
+        percent_encoded(&target.name)
+    );
+    let call = Call { function: Function { client, target, settings }, console, ctx };
+    if ctx.check() {
+        return Ok(check(&call, request, ctx).await);
+    }
+    if ctx.no_wait() && settings.kind == Kind::RequestResponse {
+        let text = "--no-wait needs --invocation-type Event: the answer of RequestResponse is the end of the function";
+        return Err(Error::Usage(text.to_owned()));
+    }
+    let naming = Naming::new(request.durable_name.as_deref(), ctx);
+    ctx.remember(Remote { id: target.to_string(), state: None, console: Some(call.console.clone()) });
+    match &request.work {
+        Work::Batch(batch) => run_batch(&call, batch, request, &naming, ctx).await,
+        Work::Stream(payload) => stream(&call, payload.as_deref(), request, ctx).await,
+        Work::One(payload) => one(&call, payload.as_deref(), request, naming, ctx).await,
+    }
+}
+
+/// One invocation.
+async fn one(
+    call: &Call<'_>,
+    payload: Option<&[u8]>,
+    request: &Request,
+    naming: Naming,
+    ctx: &Context,
+) -> Result<Report, Error> {
+    let sink = open(request, Open::Replace).map_err(Error::Usage)?;
+    let naming = durable::settle_name(call, naming, ctx).await?;
+    let name = naming.clone();
+    let answer = awaited(durable::invoke(call, payload, naming, ctx), call, &name, ctx).await?;
+    if let Some(id) = answer.durable_execution.as_ref().or(answer.request_id.as_ref()) {
+        let state = answer.function_error.clone();
+        ctx.remember(Remote { id: id.clone(), state, console: Some(call.console.clone()) });
+    }
+    match &answer.durable_execution {
+        Some(arn) if request.settings.kind == Kind::Event && !ctx.no_wait() => {
+            let (execution, verdict) = durable::follow(call, arn, ctx).await?;
+            let failure = match verdict {
+                Verdict::Pending | Verdict::Succeeded => None,
+                Verdict::Failed => Some(Exit::Failed),
+                Verdict::Stopped => Some(Exit::Stopped),
+            };
+            let failure = failure.map(|exit| {
+                let why = execution.error.map(|why| format!(": {why}")).unwrap_or_default();
+                (exit, format!("the durable execution {arn} ended {}{why}", execution.status))
+            });
+            let answer = Answer { payload: execution.result.unwrap_or_default(), ..answer };
+            finish(call, &answer, failure, Show::Payload, sink, request).await
+        }
+        _ => {
+            let failure = judge(call, &answer, request.expect.as_ref()).map(|text| (Exit::Failed, text));
+            let show =
+                if request.settings.kind == Kind::RequestResponse { Show::Payload } else { Show::Facts };
+            finish(call, &answer, failure, show, sink, request).await
+        }
+    }
+}
+
+/// One invocation with a streamed answer.
+async fn stream(
+    call: &Call<'_>,
+    payload: Option<&[u8]>,
+    request: &Request,
+    ctx: &Context,
+) -> Result<Report, Error> {
+    let to_file = request.output_file.is_some();
+    let mut sink = open(request, Open::Replace).map_err(Error::Usage)?.unwrap_or_else(Sink::stdout);
+    let streaming = async {
+        let send = async || call.function.stream(payload, ctx).await;
+        let begun = ctx.start_until(INVOKE, ctx.deadline(), send).await;
+        let mut streamed = begun.map_err(|error| call.error(error, None))?;
+        let mut answer = streamed.head();
+        let cut = |problem: String| Error::Cut {
+            function: call.function.target.to_string(),
+            console: call.console.clone(),
+            problem,
+            request_id: answer.request_id.clone(),
+        };
+        loop {
+            match streamed.next().await.map_err(cut)? {
+                Some(Part::Chunk(chunk)) => {
+                    sink.write(&chunk).await?;
+                    sink.flush().await?;
+                }
+                Some(Part::End { error, log_tail }) => {
+                    let failure = error.map(|(code, details)| {
+                        let told = answer::told(details.as_bytes());
+                        show_stack(&told.stack);
+                        let what = if told.stack.is_empty() { details } else { told.what };
+                        (Exit::Failed, format!("function {} failed: {code}: {what}", call.function.target))
+                    });
+                    answer.log_tail = log_tail;
+                    return Ok((answer, failure));
+                }
+                None => return Err(cut("the answer ended without saying so".to_owned())),
+            }
+        }
+    };
+    let (answer, failure) = awaited(streaming, call, &Naming::Plain, ctx).await?;
+    let show = if to_file { Show::Facts } else { Show::Nothing };
+    finish(call, &answer, failure, show, None, request).await
+}
+
+/// One invocation for each line.
+async fn run_batch(
+    call: &Call<'_>,
+    batch: &Batch,
+    request: &Request,
+    naming: &Naming,
+    ctx: &Context,
+) -> Result<Report, Error> {
+    let to_file = request.output_file.is_some();
+    let mode = request.output_file.as_deref().map_or(Open::Replace, |path| batch.open(path));
+    let sink = open(request, mode).map_err(Error::Usage)?.unwrap_or_else(Sink::stdout);
+    let durable = Cell::new(true);
+    let invoke = async |item: &Item| {
+        let name = if durable.get() { naming.numbered(item.line) } else { Naming::Plain };
+        let mut sent = call.function.invoke(Some(&item.text), name.name(), ctx).await;
+        let refused = sent.as_ref().err().map(|error| CallError::new(INVOKE, error));
+        if let (Naming::Key(_), Some(error)) = (&name, refused)
+            && durable::says_not_durable(&error)
+        {
+            durable.set(false);
+            sent = call.function.invoke(Some(&item.text), None, ctx).await;
+        }
+        let answer = sent.map_err(|error| CallError::new(INVOKE, &error))?;
+        let failure = judge(call, &answer, request.expect.as_ref());
+        let failure = failure.map(|error| fan_out::Failed { error, detail: None });
+        Ok(fan_out::Answer { failure, request_id: answer.request_id, payload: answer.payload })
+    };
+    let summary = fan_out::run(batch, sink, ctx, check_json, invoke).await?;
+    Ok(summary.report(to_file))
+}
+
+/// Waits for `calling` until it has ended, `--timeout` has passed, or the run was told to end and has had its time.
+async fn awaited<T>(
+    calling: impl Future<Output = Result<T, Error>>,
+    call: &Call<'_>,
+    naming: &Naming,
+    ctx: &Context,
+) -> Result<T, Error> {
+    let mut calling = pin!(calling);
+    tokio::select! {
+        biased;
+        ended = &mut calling => return ended,
+        () = sleep_until(ctx.deadline()) => {
+            let what = format!("function {}", call.function.target);
+            return Err(Error::Deadline { what, timeout: ctx.elapsed() });
+        }
+        () = ctx.cancelled() => {}
+    }
+    let exit = ctx.interruption().unwrap_or(Exit::Terminated);
+    if let (Some(name), OnTerminate::Cancel) = (naming.name(), ctx.on_terminate()) {
+        return Err(Error::Interrupted { exit, what: durable::stop_named(call, name).await });
+    }
+    // Nobody can stop a plain function; its answer may be near.
+    tokio::select! {
+        biased;
+        ended = &mut calling => ended,
+        () = sleep(LAST_WORD) => {
+            let what = match naming.name() {
+                None => call.left(),
+                Some(_) => format!(
+                    "function {} may go on; if it is durable, the next process with the same key takes over",
+                    call.function.target
+                ),
+            };
+            Err(Error::Interrupted { exit, what })
+        }
+    }
+}
+
+/// Why the answer is none to be content with. The stack of a function error is shown here.
+fn judge(call: &Call<'_>, answer: &Answer, expect: Option<&Expect>) -> Option<String> {
+    let Some(kind) = &answer.function_error else {
+        let unmet = expect.and_then(|expect| expect.unmet(&answer.payload))?;
+        return Some(format!("function {} returned, but {unmet}", call.function.target));
+    };
+    let told = answer::told(&answer.payload);
+    show_stack(&told.stack);
+    let id = answer.request_id.as_deref().unwrap_or("?");
+    Some(format!("function {} failed ({kind}): {} (request id {id})", call.function.target, told.what))
+}
+
+fn show_stack(stack: &[String]) {
+    for line in stack {
+        tracing::info!(target: ALWAYS, "{line}");
+    }
+}
+
+/// What goes to stdout.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Show {
+    /// The answer's payload, unless it goes to a file.
+    Payload,
+    /// What is known about the answer.
+    Facts,
+    /// The answer was there already.
+    Nothing,
+}
+
+/// What is known about an answer.
+#[derive(Debug, Serialize)]
+struct Facts<'a> {
+    function: String,
+    status_code: i32,
+    function_error: Option<&'a str>,
+    executed_version: Option<&'a str>,
+    durable_execution_arn: Option<&'a str>,
+    request_id: Option<&'a str>,
+    region: String,
+    account: Option<String>,
+}
+
+impl Facts<'_> {
+    fn text(&self) -> String {
+        let status = self.status_code.to_string();
+        let lines = [
+            ("function", Some(self.function.as_str())),
+            ("status", Some(status.as_str())),
+            ("error", self.function_error),
+            ("version", self.executed_version),
+            ("execution", self.durable_execution_arn),
+            ("request id", self.request_id),
+            ("region", Some(self.region.as_str())),
+            ("account", self.account.as_deref()),
+        ];
+        aligned(lines.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
+    }
+}
+
+/// Writes the answer where it belongs, and makes the report.
+async fn finish(
+    call: &Call<'_>,
+    answer: &Answer,
+    failure: Option<(Exit, String)>,
+    show: Show,
+    sink: Option<Sink>,
+    request: &Request,
+) -> Result<Report, Error> {
+    for line in answer.log_tail.iter().flat_map(|log| log.lines()) {
+        tracing::info!(target: ALWAYS, stream = "tail", "{line}");
+    }
+    let place = call.ctx.place();
+    let facts = || {
+        let facts = Facts {
+            function: call.function.target.to_string(),
+            status_code: answer.status,
+            function_error: answer.function_error.as_deref(),
+            executed_version: answer.executed_version.as_deref(),
+            durable_execution_arn: answer.durable_execution.as_deref(),
+            request_id: answer.request_id.as_deref(),
+            region: place.region.clone(),
+            account: place.account.clone(),
+        };
+        match request.output {
+            Output::Json => json(&facts),
+            Output::Text => facts.text(),
+        }
+    };
+    let report = |result: String| match failure {
+        Some((exit, error)) => Report::failed(exit, result, error),
+        None => Report::ok(result),
+    };
+    Ok(match (show, sink) {
+        (Show::Payload, Some(mut sink)) => {
+            sink.write(&answer.payload).await?;
+            sink.flush().await?;
+            report(facts())
+        }
+        (Show::Payload, None) => report(String::new()).with_bytes(answer.payload.clone()),
+        (Show::Facts, _) => report(facts()),
+        (Show::Nothing, _) => report(String::new()),
+    })
+}
+
+/// The file of `--output-file`, opened before anything is sent.
+fn open(request: &Request, mode: Open) -> Result<Option<Sink>, String> {
+    request.output_file.as_deref().map(|path| Sink::file(path, mode)).transpose()
+}
+
+/// Looks at everything that `request` would need.
+async fn check(call: &Call<'_>, request: &Request, ctx: &Context) -> Report {
+    const LIST: &str = "lambda:ListDurableExecutionsByFunction";
+    let mut survey = Survey::new(("function", &request.target.to_string()), ctx);
+    survey.extend([match call.function.dry_run().await {
+        Ok(()) => Check::ok(INVOKE, "the function exists and may be invoked"),
+        Err(error) => Check::failed(INVOKE, &error),
+    }]);
+    if let Some(name) = Naming::new(request.durable_name.as_deref(), ctx).name() {
+        survey.extend([match call.function.execution_named(name).await {
+            Ok(None) => Check::ok(LIST, format!("there is no durable execution {name} yet")),
+            Ok(Some((_, status))) => Check::ok(LIST, format!("the durable execution {name} is {status}")),
+            Err(error) if request.durable_name.is_some() => Check::failed(LIST, &error),
+            Err(error) => Check::warning(LIST, format!("needed for a durable function only: {error}")),
+        }]);
+    }
+    survey.report(request.output)
+}

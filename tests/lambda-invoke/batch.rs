@@ -1,0 +1,216 @@
+//! `--batch`: one invocation a line, answers in order.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use testkit::{Fault, FaultKind, Outcome, Signal};
+
+use super::{assert_nothing_sent, f, invoked, keyed, pod, sent, spoil, status, taking};
+
+/// The answers, a value for each line.
+fn answers(outcome: &Outcome) -> Vec<Value> {
+    outcome.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
+}
+
+/// `[{"n":1}, …]` as lines.
+fn numbered(count: usize) -> String {
+    (1..=count).map(|n| format!("{{\"n\":{n}}}\n")).collect()
+}
+
+fn statuses(outcome: &Outcome) -> Vec<String> {
+    answers(outcome).iter().map(|answer| answer["status"].as_str().unwrap().to_owned()).collect()
+}
+
+#[test]
+fn answers_come_in_the_order_of_the_lines() {
+    // The first of them takes longest.
+    let courses: Vec<String> = (0..8).map(|n| format!("{{ after = '{}ms' }}", 800 - 100 * n)).collect();
+    let site = pod(&format!("courses = [{}]", courses.join(", ")));
+    let outcome = site.start_with(f(&["--batch", "-", "--concurrency", "8"]), &numbered(8)).finish();
+    let answers = answers(outcome.assert_exit(0));
+    for (index, answer) in answers.iter().enumerate() {
+        assert_eq!(answer["line"], index + 1);
+        assert_eq!(answer["payload"], json!({ "n": index + 1 }));
+        assert_eq!(answer["status"], "ok");
+        assert!(answer["request_id"].is_string());
+    }
+    assert_eq!((answers.len(), invoked(&site)), (8, 8));
+    outcome.assert_says("\"lines\":8,\"ok\":8").assert_says("p99_ms");
+}
+
+#[test]
+fn a_failed_line_is_in_the_answers_and_decides_the_exit() {
+    let site = pod("courses = [{}, { answer = { error = { type = 'E', message = 'boom' } } }, {}]");
+    let outcome = site.start_with(f(&["--batch", "-", "--concurrency", "1"]), &numbered(3)).finish();
+    outcome.assert_exit(10).assert_says("1 of 3 lines");
+    assert_eq!(statuses(&outcome), ["ok", "failed", "ok"]);
+    let failed = &answers(&outcome)[1];
+    assert!(failed["error"].as_str().unwrap().contains("E: boom"), "{failed}");
+    assert_eq!(failed["payload"]["errorType"], "E");
+    assert_eq!(outcome.termination()["exit_code"], 10);
+}
+
+#[test]
+fn a_line_that_is_no_json_is_not_sent() {
+    let site = pod("");
+    let outcome = site.start_with(f(&["--batch", "-"]), "{\"n\":1}\nno json\n\n{\"n\":4}").finish();
+    outcome.assert_exit(2);
+    let answers = answers(&outcome);
+    let lines: Vec<_> =
+        answers.iter().map(|answer| (answer["line"].clone(), answer["status"].clone())).collect();
+    assert_eq!(lines, [(json!(1), json!("ok")), (json!(2), json!("usage")), (json!(4), json!("ok"))]);
+    assert_eq!(invoked(&site), 2);
+}
+
+/// Nothing is sent twice for a line, whatever happened to its answer.
+#[test]
+fn each_line_is_sent_once() {
+    for kind in [
+        FaultKind::ResetAfter,
+        FaultKind::ResetBefore,
+        FaultKind::HangThenReset(Duration::from_secs(1)),
+        status(502, "BadGateway", ""),
+        status(503, "ServiceUnavailable", ""),
+    ] {
+        let name = format!("{kind:?}");
+        let site = pod("");
+        spoil(&site, Fault::new("lambda", "Invoke", kind).from(2));
+        let outcome = site.start_with(f(&["--batch", "-", "--concurrency", "1"]), &numbered(4)).finish();
+        assert_eq!(outcome.code, 80, "{name}: {}", outcome.stderr);
+        assert_eq!(statuses(&outcome), ["ok", "unknown", "ok", "ok"], "{name}");
+        assert_eq!(sent(&site), 4, "{name}");
+    }
+}
+
+/// A function with a few places only: everybody slows down, every line is answered, none runs twice.
+#[test]
+fn throttles_slow_all_down_and_lose_nothing() {
+    let site = pod("throttle_above = 3\ncourses = [{ after = '20ms' }]");
+    let outcome = site.start_with(f(&["--batch", "-", "--concurrency", "32"]), &numbered(150)).finish();
+    assert_eq!(answers(outcome.assert_exit(0)).len(), 150);
+    assert_eq!(invoked(&site), 150);
+    assert!(sent(&site) > 150, "nothing was throttled");
+    assert!(sent(&site) < 450, "{} requests for 150 lines", sent(&site));
+}
+
+#[test]
+fn too_many_failures_end_it() {
+    let site = taking("answer = { error = { type = 'E', message = 'boom' } }");
+    let args = f(&["--batch", "-", "--concurrency", "2", "--max-failures", "5"]);
+    let outcome = site.start_with(args, &numbered(100)).finish();
+    outcome.assert_exit(10);
+    let count = invoked(&site);
+    assert!((5..=6).contains(&count), "{count} invocations");
+    assert_eq!(answers(&outcome).len(), count);
+}
+
+#[test]
+fn a_refusal_ends_it() {
+    let site = pod("");
+    let denied =
+        status(403, "AccessDeniedException", "User: x is not authorized to perform: lambda:InvokeFunction");
+    spoil(&site, Fault::new("lambda", "Invoke", denied).from(3).for_ever());
+    let outcome = site.start_with(f(&["--batch", "-", "--concurrency", "1"]), &numbered(50)).finish();
+    outcome.assert_exit(77).assert_says("not authorized");
+    assert_eq!(statuses(&outcome), ["ok", "ok", "denied"]);
+    assert_eq!(sent(&site), 3);
+}
+
+#[test]
+fn told_to_end_it_leaves_a_truthful_part() {
+    let site = pod("courses = [{}, {}, { after = '1h' }]");
+    let file = site.path("answers.jsonl");
+    let args = f(&["--batch", "-", "--concurrency", "2", "--output-file", file.to_str().unwrap()]);
+    let running = site.start_with(args, &numbered(20));
+    running.wait_for_calls("lambda", "Invoke", 4);
+    running.signal(Signal::TERM);
+    let outcome = running.finish();
+    outcome.assert_exit(143);
+    let text = std::fs::read_to_string(&file).unwrap();
+    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let told: Vec<_> =
+        answers.iter().map(|it| (it["line"].as_u64().unwrap(), it["status"].as_str().unwrap())).collect();
+    assert_eq!(told, [(1, "ok"), (2, "ok"), (3, "interrupted"), (4, "interrupted")]);
+    assert_eq!(sent(&site), 4);
+}
+
+#[test]
+fn the_wait_ends_in_79() {
+    let site = pod("courses = [{}, { after = '1h' }]");
+    let args = f(&["--batch", "-", "--concurrency", "1", "--timeout", "2s"]);
+    let outcome = site.start_with(args, &numbered(5)).finish();
+    assert_eq!(statuses(&outcome), ["ok", "unknown"]);
+    assert!([79, 80].contains(&outcome.code), "{}\n{}", outcome.code, outcome.stderr);
+}
+
+#[test]
+fn with_an_output_file_stdout_has_the_summary() {
+    let site = pod("");
+    let lines = site.write("lines.jsonl", &numbered(3)).display().to_string();
+    let file = site.path("answers.jsonl").display().to_string();
+    let outcome = site.run(f(&["--batch", &lines, "--output-file", &file]));
+    let summary = outcome.assert_exit(0).json();
+    assert_eq!((&summary["ok"], &summary["failed"]), (&json!(3), &json!(0)));
+    assert!(summary["p50_ms"].is_number() && summary["per_second"].is_number(), "{summary}");
+    assert_eq!(std::fs::read_to_string(file).unwrap().lines().count(), 3);
+}
+
+#[test]
+fn shards_share_the_lines_out() {
+    let site = pod("");
+    let lines = site.write("lines.jsonl", &numbered(10)).display().to_string();
+    let site = site.env("BATCH_SHARD", "auto").env("BATCH_SHARD_COUNT", "3");
+    let mut seen = Vec::new();
+    let mut site = site;
+    for index in 0..3 {
+        site = site.env("JOB_COMPLETION_INDEX", index.to_string());
+        let outcome = site.run(f(&["--batch", &lines]));
+        seen.extend(answers(outcome.assert_exit(0)).iter().map(|it| it["line"].as_u64().unwrap()));
+    }
+    assert_eq!(seen, [1, 4, 7, 10, 2, 5, 8, 3, 6, 9]);
+    assert_eq!(invoked(&site), 10);
+}
+
+#[test]
+fn a_shard_without_an_index_is_refused_before_any_line() {
+    let site = pod("");
+    let lines = site.write("lines.jsonl", &numbered(10)).display().to_string();
+    site.run(f(&["--batch", &lines, "--shard", "auto", "--shard-count", "3"]))
+        .assert_exit(2)
+        .assert_says("JOB_COMPLETION_INDEX");
+    assert_eq!(sent(&site), 0);
+    site.run(f(&["--shard", "0", "--shard-count", "3"])).assert_exit(2).assert_says("--batch");
+    site.run(f(&["--batch", "/nowhere"])).assert_exit(2).assert_says("/nowhere");
+    assert_eq!(sent(&site), 0);
+}
+
+/// Each line is an execution of its own.
+#[test]
+fn lines_of_a_durable_function_are_started_once() {
+    let site = super::durable("answer = 'echo'");
+    for _ in 0..2 {
+        let outcome = site.start_with(keyed(&["--qualifier", "live", "--batch", "-"]), &numbered(3)).finish();
+        assert_eq!(answers(outcome.assert_exit(0)).len(), 3);
+    }
+    assert_eq!(invoked(&site), 3);
+    let names: Vec<_> = site.sandbox.invocations("f").into_iter().filter_map(|it| it.durable_name).collect();
+    assert!(names.contains(&format!("{}-3", super::KEY[1])), "{names:?}");
+}
+
+#[test]
+fn options_of_one_payload_do_not_go_with_a_batch() {
+    let site = pod("");
+    for more in [["--payload", "{}"], ["--stream", "--log-tail"], ["--durable-execution-name", "n"]] {
+        site.run(f(&["--batch", "-"]).into_iter().chain(more)).assert_exit(2);
+    }
+    assert_nothing_sent(&site);
+}
+
+/// A person sees how far it is.
+#[test]
+fn a_terminal_shows_progress() {
+    let site = taking("after = '500ms'");
+    let lines = site.write("lines.jsonl", &numbered(6)).display().to_string();
+    let outcome = site.start_on_a_terminal(&f(&["--batch", &lines, "--concurrency", "1"])).finish();
+    assert!(outcome.text().contains('%'), "{}", outcome.text());
+}

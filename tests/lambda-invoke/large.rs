@@ -1,0 +1,55 @@
+//! A batch of 100,000 lines in little memory.
+
+use std::fmt::Write as _;
+
+use super::{f, invoked, pod};
+
+const LINES: usize = 100_000;
+
+/// The most memory the process has had, in KiB.
+fn peak(id: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+    line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn a_hundred_thousand_lines_in_order_and_in_64_mib() {
+    let site = pod("");
+    let mut text = String::new();
+    for n in 1..=LINES {
+        writeln!(text, "{{\"n\":{n}}}").unwrap();
+    }
+    let lines = site.write("lines.jsonl", &text).display().to_string();
+    let file = site.path("answers.jsonl");
+    let running = site.start(f(&[
+        "--batch",
+        &lines,
+        "--concurrency",
+        "64",
+        "--output-file",
+        file.to_str().unwrap(),
+        "--timeout",
+        "30m",
+    ]));
+    let running = running.with_patience(std::time::Duration::from_mins(5));
+    let mut most = 0;
+    while invoked(&site) < LINES {
+        most = most.max(peak(running.id()));
+        assert!(running.is_running(), "{}", running.stderr());
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
+    let outcome = running.finish();
+    assert_eq!(outcome.assert_exit(0).json()["ok"], LINES);
+    assert_eq!(invoked(&site), LINES);
+    let answers = std::fs::read_to_string(file).unwrap();
+    for (index, line) in answers.lines().enumerate() {
+        let n = index + 1;
+        assert!(
+            line.starts_with(&format!("{{\"line\":{n},\"status\":\"ok\",\"payload\":{{\"n\":{n}}}")),
+            "{line}"
+        );
+    }
+    assert_eq!(answers.lines().count(), LINES);
+    assert!(most > 0 && most < 64 * 1024, "peak of {most} KiB");
+}
