@@ -4,7 +4,10 @@
 //! errors. A group or stream that is not there yet is looked for again, a refusal ends the reading of that
 //! stream with one warning, and any other failure is answered by reading less often.
 //!
-//! IAM: `logs:GetLogEvents` on the log groups that are read.
+//! Streams are given by name, or found by the beginning of their names ([`Tail::over`]) as they appear.
+//!
+//! IAM: `logs:GetLogEvents` on the log groups that are read, and `logs:DescribeLogStreams` where streams are looked
+//! for.
 //!
 //! ```no_run
 //! # async fn example(config: &aws_config::SdkConfig, job: impl Future<Output = u8>) -> u8 {
@@ -17,18 +20,16 @@
 //! };
 //! let mut tail = Tail::new(config, vec![stream("output"), stream("error")]);
 //! let print = |event: cloudwatch_tail::Event<'_>| tracing::info!("{}: {}", event.label, event.message);
-//! let result = tokio::select! {
-//!     result = job => result,
-//!     never = tail.follow(print) => match never {},
-//! };
-//! tail.drain(std::time::Duration::from_secs(10), print).await;
-//! result
+//! let ended_by_itself = |_: &u8| true;
+//! tail.beside(job, ended_by_itself, std::future::pending(), print).await
 //! # }
 //! ```
 
 mod reader;
+mod search;
 
 use std::convert::Infallible;
+use std::pin::pin;
 use std::time::Duration;
 
 use aws_config::SdkConfig;
@@ -36,7 +37,8 @@ use aws_sdk_cloudwatchlogs::Client;
 use aws_sdk_cloudwatchlogs::config::retry::RetryConfig;
 use tokio::time::{sleep, timeout};
 
-use crate::reader::{Page, Reader};
+use crate::reader::{NOT_THERE, Page, Reader, is_refusal};
+use crate::search::Search;
 
 /// Pause between two rounds while there is more to read.
 ///
@@ -44,6 +46,9 @@ use crate::reader::{Page, Reader};
 /// quotas" in the `CloudWatch` Logs user guide), shared with everybody who looks at logs there. One tail of two
 /// streams takes at most four of them, and that only while it catches up.
 const CATCH_UP: Duration = Duration::from_millis(500);
+
+/// The share of one stream in the pause between two rounds: more streams take as many requests a second as two.
+const SHARE: Duration = Duration::from_millis(250);
 
 /// Pause between two rounds once every stream was read to its end.
 const REST: Duration = Duration::from_secs(5);
@@ -53,6 +58,9 @@ const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// Pause between two rounds of the final drain.
 const DRAIN_PACE: Duration = Duration::from_secs(1);
+
+/// How long a job that has ended is kept waiting for the rest of its logs.
+const DRAIN: Duration = Duration::from_secs(10);
 
 /// Rounds without a new event after which the final drain takes the logs to be complete.
 const EMPTY_ROUNDS: u32 = 2;
@@ -66,6 +74,17 @@ pub struct Stream {
     pub name: String,
     /// What the stream is called in the events handed to the sink.
     pub label: String,
+}
+
+/// Log streams that are looked for by the beginning of their names. Neither they nor their group need to exist yet.
+#[derive(Debug, Clone)]
+pub struct Family {
+    /// Name of the log group.
+    pub group: String,
+    /// What the names of the streams begin with.
+    pub prefix: String,
+    /// Makes the label of a stream from the rest of its name.
+    pub label: fn(&str) -> String,
 }
 
 /// One log event, lent to the sink while it is delivered.
@@ -84,10 +103,21 @@ pub struct Event<'a> {
 pub enum Access {
     /// It may, or nothing is there yet.
     Allowed,
-    /// `logs:GetLogEvents` was refused, in these words.
+    /// It was refused, in these words.
     Refused(String),
     /// There was no clear answer.
     Unknown(String),
+}
+
+impl Access {
+    /// What a failure with this code and text says. What is not there may be read.
+    pub(crate) fn of(code: Option<&str>, text: String) -> Self {
+        match code {
+            Some(NOT_THERE) => Self::Allowed,
+            Some(code) if is_refusal(code) => Self::Refused(text),
+            _ => Self::Unknown(text),
+        }
+    }
 }
 
 /// Follows a set of log streams, each from its first event on.
@@ -99,12 +129,22 @@ pub enum Access {
 pub struct Tail {
     client: Client,
     readers: Vec<Reader>,
+    search: Option<Search>,
     failures_in_a_row: u32,
 }
 
 impl Tail {
     /// A tail over `streams`, read with the region and credentials of `config`. Sends nothing yet.
     pub fn new(config: &SdkConfig, streams: Vec<Stream>) -> Self {
+        Self::with(config, streams, None)
+    }
+
+    /// A tail over the streams of a family, as they appear. Sends nothing yet.
+    pub fn over(config: &SdkConfig, family: Family) -> Self {
+        Self::with(config, Vec::new(), Some(Search::new(family)))
+    }
+
+    fn with(config: &SdkConfig, streams: Vec<Stream>, search: Option<Search>) -> Self {
         // The pace is kept here: a resend inside the SDK would break it.
         let config = aws_sdk_cloudwatchlogs::config::Builder::from(config)
             .retry_config(RetryConfig::disabled())
@@ -112,6 +152,7 @@ impl Tail {
         Self {
             client: Client::from_conf(config),
             readers: streams.into_iter().map(Reader::new).collect(),
+            search,
             failures_in_a_row: 0,
         }
     }
@@ -120,9 +161,32 @@ impl Tail {
     pub async fn follow(&mut self, mut sink: impl FnMut(Event<'_>)) -> Infallible {
         while self.is_open() {
             let round = self.round(&mut sink).await;
-            sleep(pause(&round, self.failures_in_a_row)).await;
+            sleep(pause(&round, self.failures_in_a_row).max(self.share())).await;
         }
         std::future::pending().await
+    }
+
+    /// Hands every event to `sink` while `job` goes on. Once it has ended by itself, as `ended` says of its result,
+    /// late events are waited for, 10 s at most and no longer than until `leave`.
+    pub async fn beside<T>(
+        mut self,
+        job: impl Future<Output = T>,
+        ended: impl FnOnce(&T) -> bool,
+        leave: impl Future<Output = ()>,
+        mut sink: impl FnMut(Event<'_>),
+    ) -> T {
+        let result = tokio::select! {
+            result = job => result,
+            never = self.follow(&mut sink) => match never {},
+        };
+        if ended(&result) {
+            let leave = pin!(leave);
+            tokio::select! {
+                () = self.drain(DRAIN, sink) => {}
+                () = leave => {}
+            }
+        }
+        result
     }
 
     /// Reads what is still missing once the job has ended, for `limit` at most.
@@ -130,6 +194,9 @@ impl Tail {
     /// `CloudWatch` shows events some seconds after they were written, so one look at the end of a stream is not
     /// enough: this ends when two looks in a row, a second apart, brought nothing new.
     pub async fn drain(&mut self, limit: Duration, mut sink: impl FnMut(Event<'_>)) {
+        if let Some(search) = &mut self.search {
+            search.hurry();
+        }
         let until_quiet = async {
             let mut empty = 0;
             loop {
@@ -138,7 +205,7 @@ impl Tail {
                 if empty >= EMPTY_ROUNDS || !self.is_open() {
                     break;
                 }
-                sleep(if round.more { CATCH_UP } else { DRAIN_PACE }).await;
+                sleep(if round.more { CATCH_UP } else { DRAIN_PACE }.max(self.share())).await;
             }
         };
         if timeout(limit, until_quiet).await.is_err() {
@@ -155,14 +222,31 @@ impl Tail {
         found
     }
 
-    /// Whether there is a stream left that may be read.
+    /// What a family of streams needs, by action and group: to look for streams, and to read them.
+    pub async fn rights(&self) -> Vec<(&'static str, &str, Access)> {
+        let Some(search) = &self.search else { return Vec::new() };
+        let read = Reader::new(search.any()).access(&self.client).await;
+        let look = search.access(&self.client).await;
+        vec![("logs:DescribeLogStreams", search.group(), look), ("logs:GetLogEvents", search.group(), read)]
+    }
+
+    /// Whether there is a stream left that may be read, or found.
     fn is_open(&self) -> bool {
-        self.readers.iter().any(Reader::is_open)
+        self.readers.iter().any(Reader::is_open) || self.search.as_ref().is_some_and(Search::is_open)
+    }
+
+    /// The shortest pause between two rounds of so many streams.
+    fn share(&self) -> Duration {
+        SHARE.saturating_mul(u32::try_from(self.readers.len()).unwrap_or(u32::MAX))
     }
 
     /// Reads one page of each stream, so that a talkative one does not hold up the others.
     async fn round(&mut self, sink: &mut impl FnMut(Event<'_>)) -> Round {
         let mut round = Round::default();
+        if let Some(search) = &mut self.search {
+            let found = search.look(&self.client).await;
+            self.readers.extend(found.into_iter().map(Reader::new));
+        }
         for reader in self.readers.iter_mut().filter(|reader| reader.is_open()) {
             match reader.read(&self.client, sink).await {
                 Page::Read { events, more } => {

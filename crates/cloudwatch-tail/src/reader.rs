@@ -83,11 +83,7 @@ impl Reader {
             .await;
         match answer {
             Ok(_) => Access::Allowed,
-            Err(error) => match error.code() {
-                Some(NOT_THERE) => Access::Allowed,
-                Some(code) if is_refusal(code) => Access::Refused(describe(&error)),
-                _ => Access::Unknown(describe(&error)),
-            },
+            Err(error) => Access::of(error.code(), describe(&error)),
         }
     }
 
@@ -147,15 +143,18 @@ fn advance(before: &Position, page: &GetLogEventsOutput) -> (Position, bool) {
 }
 
 /// Neither a group nor a stream that is not there is told apart from the other.
-const NOT_THERE: &str = "ResourceNotFoundException";
+pub(crate) const NOT_THERE: &str = "ResourceNotFoundException";
 
-fn is_refusal(code: &str) -> bool {
+pub(crate) fn is_refusal(code: &str) -> bool {
     matches!(code, "AccessDeniedException" | "AccessDenied")
 }
 
 /// One line on a failed read. Only the service's own words or the kind of failure: the SDK's details can quote
 /// whole requests.
-fn describe(error: &SdkError<GetLogEventsError>) -> String {
+pub(crate) fn describe<E>(error: &SdkError<E>) -> String
+where
+    SdkError<E>: ProvideErrorMetadata + std::fmt::Display,
+{
     match (error.code(), error.message()) {
         (Some(code), Some(message)) => format!("{code}: {message}"),
         (Some(code), None) => code.to_owned(),

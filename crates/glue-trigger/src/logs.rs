@@ -1,6 +1,7 @@
 //! The run's own words on stderr, beside the wait.
 
-use std::time::Duration;
+use std::future::ready;
+use std::pin::pin;
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
@@ -9,9 +10,6 @@ use job_runtime::{Context, Ended};
 use tokio::sync::oneshot;
 
 use crate::job::Over;
-
-/// How long a run that has ended is kept waiting for the rest of its logs.
-const DRAIN: Duration = Duration::from_secs(10);
 
 /// Waits for `waiting` and shows the logs of the run meanwhile, then what is missing once the run has ended.
 ///
@@ -22,27 +20,22 @@ pub(crate) async fn beside(
     log_group: oneshot::Receiver<String>,
     ctx: &Context,
 ) -> Ended<Over> {
-    let mut tail = None;
-    let following = async {
-        match log_group.await {
-            Ok(group) => tail.insert(open(&group, run_id, ctx)).follow(show).await,
-            // The wait has ended without ever seeing the run.
-            Err(_) => std::future::pending().await,
-        }
-    };
+    let over = |ended: &Ended<Over>| matches!(ended, Ended::Done(_));
+    let mut waiting = pin!(waiting);
     let ended = tokio::select! {
-        ended = waiting => ended,
-        never = following => match never {},
-    };
-    if let Ended::Done(Over { run, .. }) = &ended {
-        // A run that had ended at the first look was not followed yet.
-        let tail = tail.get_or_insert_with(|| open(&run.log_group, run_id, ctx));
-        tokio::select! {
-            () = tail.drain(DRAIN, show) => {}
-            () = ctx.cancelled() => {}
+        ended = &mut waiting => ended,
+        Ok(group) = log_group => {
+            return open(&group, run_id, ctx).beside(waiting, over, ctx.cancelled(), show).await;
         }
+    };
+    match &ended {
+        // A run that had ended at the first look was not followed yet.
+        Ended::Done(Over { run, .. }) => {
+            let tail = open(&run.log_group, run_id, ctx);
+            tail.beside(ready(ended), over, ctx.cancelled(), show).await
+        }
+        Ended::Deadline(_) | Ended::Cancelled(_) | Ended::Lost(_) => ended,
     }
-    ended
 }
 
 /// Glue writes a run's standard output and standard error to one group each, in a stream named by the run. A

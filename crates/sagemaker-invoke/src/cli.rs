@@ -1,0 +1,137 @@
+//! The options, and the [`Request`] they make.
+
+mod endpoint;
+mod queued;
+mod train;
+
+use clap::{ArgMatches, Args, Command, FromArgMatches, Subcommand};
+use job_runtime::{Options, OutputArgs};
+
+use self::endpoint::EndpointArgs;
+use self::queued::AsyncArgs;
+use self::train::TrainArgs;
+use crate::fields;
+use crate::payload::{self, Body};
+use crate::{Request, Work};
+
+/// Options of sagemaker-invoke.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Cli {
+    #[command(subcommand)]
+    work: WorkArgs,
+
+    #[command(flatten)]
+    output: OutputArgs,
+
+    #[command(flatten)]
+    keyed: Keyed,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+enum WorkArgs {
+    /// Invoke an endpoint and print what the model answers
+    Endpoint(Box<EndpointArgs>),
+    /// Invoke an asynchronous endpoint, wait for the answer in S3 and print it
+    Async(Box<AsyncArgs>),
+    /// Train a model: start a training job, wait for its end and say how it ended
+    Train(Box<TrainArgs>),
+}
+
+/// The options of a call to an endpoint, whichever way it is called.
+#[derive(Debug, Args)]
+#[group(skip)]
+#[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
+struct CallArgs {
+    /// Name of the endpoint
+    #[arg(long, env = "SAGEMAKER_ENDPOINT_NAME", value_name = "NAME", value_parser = fields::name)]
+    endpoint_name: String,
+
+    /// What the body is: a MIME type
+    ///
+    /// A body that is said to be JSON is checked to be so before it is sent.
+    #[arg(
+        long,
+        env = "SAGEMAKER_CONTENT_TYPE",
+        value_name = "TYPE",
+        default_value = payload::JSON,
+        value_parser = fields::header
+    )]
+    content_type: String,
+
+    /// What the answer should be: a MIME type
+    #[arg(long, env = "SAGEMAKER_ACCEPT", value_name = "TYPE", value_parser = fields::header)]
+    accept: Option<String>,
+
+    /// What the model is told beside the body, in its own form
+    #[arg(long, env = "SAGEMAKER_CUSTOM_ATTRIBUTES", value_name = "TEXT", value_parser = fields::header)]
+    custom_attributes: Option<String>,
+
+    /// Names this inference in the data that the endpoint captures
+    #[arg(long, env = "SAGEMAKER_INFERENCE_ID", value_name = "ID", value_parser = fields::short_id)]
+    inference_id: Option<String>,
+}
+
+/// The body of a single request.
+#[derive(Debug, Args)]
+#[group(skip)]
+#[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
+struct BodyArgs {
+    /// The body, as it is written here
+    #[arg(long, env = "SAGEMAKER_BODY", value_name = "TEXT", conflicts_with = "body_file")]
+    body: Option<String>,
+
+    /// A file with the body, sent to the byte; "-" is standard input
+    #[arg(long, env = "SAGEMAKER_BODY_FILE", value_name = "FILE", value_parser = Body::file)]
+    body_file: Option<Body>,
+}
+
+impl BodyArgs {
+    fn into_body(self) -> Option<Body> {
+        self.body_file.or_else(|| self.body.as_deref().map(Body::text))
+    }
+}
+
+/// Whether this piece of work has a key: an option of the runtime's, which the whole command line has.
+#[derive(Debug, Clone, Copy)]
+struct Keyed(bool);
+
+impl FromArgMatches for Keyed {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        let key = matches.try_get_one::<String>("runtime.idempotency-key");
+        Ok(Self(key.is_ok_and(|key| key.is_some())))
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl Args for Keyed {
+    fn augment_args(command: Command) -> Command {
+        command
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        command
+    }
+}
+
+impl Options for Cli {
+    type Request = Request;
+
+    fn into_request(self) -> Result<Request, String> {
+        let Self { work, output, keyed: Keyed(keyed) } = self;
+        let work = match work {
+            WorkArgs::Endpoint(args) => Work::Endpoint(Box::new(args.into_request()?)),
+            WorkArgs::Async(args) => Work::Async(Box::new(args.into_request(keyed)?)),
+            WorkArgs::Train(args) => Work::Train(Box::new(args.into_request(keyed)?)),
+        };
+        Ok(Request { work, output: output.output })
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,330 @@
+//! Invokes an endpoint once, and hands on what its model answers.
+
+mod batch;
+mod check;
+mod send;
+mod stream;
+
+use std::cell::Cell;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use fan_out::Batch;
+use job_runtime::{
+    CallError, Context, Effect, Exit, Open, Output, Place, Remote, Report, Sink, aligned, json,
+};
+use serde::Serialize;
+use tokio::time::{sleep, sleep_until};
+
+use self::send::{Endpoint, Reply};
+use crate::error::{EndpointError, Error, ModelFailure};
+use crate::payload::Body;
+
+/// How long an answer in flight may take once a signal has come: the model has done its work for it. The runtime ends
+/// everything four seconds after the signal.
+const PATIENCE: Duration = Duration::from_secs(3);
+
+/// What is asked for.
+#[derive(Debug)]
+pub(crate) struct Request {
+    pub(crate) call: Call,
+    pub(crate) input: Input,
+    /// Where the answer goes, if not to stdout.
+    pub(crate) output_file: Option<PathBuf>,
+}
+
+/// Everything of a request but its body.
+#[derive(Debug, Default, Clone, PartialEq, Eq)]
+pub(crate) struct Call {
+    pub(crate) endpoint_name: String,
+    pub(crate) content_type: String,
+    pub(crate) accept: Option<String>,
+    pub(crate) custom_attributes: Option<String>,
+    pub(crate) inference_id: Option<String>,
+    pub(crate) target_model: Option<String>,
+    pub(crate) target_variant: Option<String>,
+    pub(crate) target_container_hostname: Option<String>,
+    pub(crate) inference_component: Option<String>,
+    pub(crate) enable_explanations: Option<String>,
+    pub(crate) session_id: Option<String>,
+    pub(crate) prefix_aware_id: Option<String>,
+}
+
+/// What the model is asked with, and how it answers.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// One body, one answer.
+    Single(Body),
+    /// One body, an answer in parts.
+    Stream(Body),
+    /// A body a line, an answer a line.
+    Batch(Batch),
+}
+
+/// What an answer says of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct About {
+    pub(crate) content_type: Option<String>,
+    pub(crate) invoked_production_variant: Option<String>,
+    pub(crate) custom_attributes: Option<String>,
+    pub(crate) new_session_id: Option<String>,
+    pub(crate) closed_session_id: Option<String>,
+    pub(crate) request_id: Option<String>,
+}
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Everything but an answer of the model.
+pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) -> Result<Report, Error> {
+    let Request { call, input, output_file } = request;
+    if ctx.check() {
+        return Ok(check::check(call, output, ctx));
+    }
+    let place = ctx.place();
+    ctx.remember(Remote {
+        id: call.endpoint_name.clone(),
+        state: None,
+        console: Some(console(&place, &call.endpoint_name)),
+    });
+    let run = Invocation { call, place: &place, ctx, in_flight: Cell::new(false) };
+    match input {
+        Input::Single(body) => run.single(body, open(output_file.as_deref()).await?, output).await,
+        Input::Stream(body) => run.stream(body, open(output_file.as_deref()).await?, output).await,
+        Input::Batch(lines) => Box::pin(batch::run(lines, call, output_file.as_deref(), ctx)).await,
+    }
+}
+
+/// Opens the file for the answer, before the call: an answer without a place would have been paid for in vain.
+pub(crate) async fn open(file: Option<&Path>) -> Result<Option<File<'_>>, Error> {
+    file.map(File::open).transpose().map_err(|problem| Error::Input { problem })
+}
+
+/// Address of the endpoint in the AWS console.
+fn console(place: &Place, endpoint: &str) -> String {
+    let (region, domain) = (&place.region, place.console_domain());
+    format!("https://{region}.console.{domain}/sagemaker/home?region={region}#/endpoints/{endpoint}")
+}
+
+/// A file for the answer.
+pub(crate) struct File<'a> {
+    path: &'a Path,
+    pub(crate) sink: Sink,
+}
+
+impl<'a> File<'a> {
+    pub(crate) fn open(path: &'a Path) -> Result<Self, String> {
+        Ok(Self { path, sink: Sink::file(path, Open::Replace)? })
+    }
+
+    /// Ends the file, where `bytes` were written: an answer may be empty, and an older one must not stay for it.
+    pub(crate) async fn finish(mut self, bytes: u64) -> Result<(), Error> {
+        self.sink.flush().await?;
+        if bytes == 0
+            && let Err(problem) = tokio::fs::write(self.path, b"").await
+        {
+            return Err(Error::File { path: self.path.to_owned(), problem });
+        }
+        Ok(())
+    }
+}
+
+/// One invocation on its way.
+struct Invocation<'a> {
+    call: &'a Call,
+    place: &'a Place,
+    ctx: &'a Context,
+    /// Whether a request may be with the model.
+    in_flight: Cell<bool>,
+}
+
+impl Invocation<'_> {
+    /// One request, one answer.
+    async fn single(&self, body: &Body, file: Option<File<'_>>, output: Output) -> Result<Report, Error> {
+        let endpoint = Endpoint::new(self.call, send::ANSWER_LIMIT, self.ctx);
+        let asking = async {
+            let deadline = self.ctx.deadline();
+            let ask = async || self.flying(endpoint.send(body.bytes())).await;
+            let asked = self.ctx.start_until(send::INVOKE, deadline, ask).await;
+            Ok(asked.map_err(|source| self.failed(source))?)
+        };
+        let (body, about) = match self.patiently(asking).await? {
+            Reply::Answer { body, about } => (body, about),
+            Reply::Failed(failure) => return Err(self.model(failure).into()),
+        };
+        let bytes = body.len() as u64;
+        match file {
+            None => Ok(Report::ok("").with_bytes(body)),
+            Some(mut file) => {
+                file.sink.write(&body).await?;
+                file.finish(bytes).await?;
+                Ok(Report::ok(self.told(&about, bytes, output)))
+            }
+        }
+    }
+
+    /// One request, an answer in parts: each is handed on as it comes.
+    async fn stream(&self, body: &Body, mut file: Option<File<'_>>, output: Output) -> Result<Report, Error> {
+        let endpoint = Endpoint::new(self.call, stream::ANSWER_LIMIT, self.ctx);
+        let mut stdout = Sink::stdout();
+        let bytes = Cell::new(0);
+        let sink = file.as_mut().map_or(&mut stdout, |file| &mut file.sink);
+        let asking = async {
+            let deadline = self.ctx.deadline();
+            let ask = async || self.flying(endpoint.open(body.bytes())).await;
+            let opened = self.ctx.start_until(stream::INVOKE, deadline, ask).await;
+            let mut answer = match opened.map_err(|source| self.failed(source))? {
+                stream::Reply::Answer(answer) => answer,
+                stream::Reply::Failed(failure) => return Err(self.model(failure).into()),
+            };
+            self.in_flight.set(true);
+            while let Some(part) = answer.next().await.map_err(|broken| self.broken(broken, bytes.get()))? {
+                sink.write(part.as_ref()).await?;
+                sink.flush().await?;
+                bytes.set(bytes.get() + part.as_ref().len() as u64);
+            }
+            Ok(answer.about)
+        };
+        let about = self.patiently(asking).await?;
+        match file {
+            None => Ok(Report::ok("")),
+            Some(file) => {
+                file.finish(bytes.get()).await?;
+                Ok(Report::ok(self.told(&about, bytes.get(), output)))
+            }
+        }
+    }
+
+    /// Keeps [`in_flight`](Self::in_flight) while a request is under way.
+    async fn flying<T>(&self, sending: impl Future<Output = T>) -> T {
+        self.in_flight.set(true);
+        let sent = sending.await;
+        self.in_flight.set(false);
+        sent
+    }
+
+    /// Waits for `asking` until `--timeout` is over, and after a signal for [`PATIENCE`] more.
+    async fn patiently<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        let endpoint = || self.call.endpoint_name.clone();
+        let in_flight = || self.in_flight.get();
+        tokio::select! {
+            biased;
+            asked = Box::pin(asking) => asked,
+            exit = out_of_patience(self.ctx) => {
+                Err(EndpointError::interrupted(&endpoint(), exit, in_flight()).into())
+            }
+            () = sleep_until(self.ctx.deadline()) => {
+                Err(EndpointError::NoAnswer { endpoint: endpoint(), timeout: self.ctx.elapsed() }.into())
+            }
+        }
+    }
+
+    /// What a failed call means.
+    fn failed(&self, source: CallError) -> EndpointError {
+        let endpoint = self.call.endpoint_name.clone();
+        match (source.effect(), self.ctx.interruption()) {
+            (Effect::MayHaveStarted, _) => EndpointError::Unclear { endpoint, source },
+            // The signal came in the pause between two attempts.
+            (Effect::NotStarted, Some(exit)) => EndpointError::interrupted(&endpoint, exit, false),
+            (Effect::NotStarted | Effect::Refused, _) => {
+                EndpointError::NotInvoked { endpoint, place: self.place.clone(), source }
+            }
+        }
+    }
+
+    fn model(&self, failure: Box<ModelFailure>) -> EndpointError {
+        EndpointError::Model { endpoint: self.call.endpoint_name.clone(), failure }
+    }
+
+    fn broken(&self, broken: stream::Broken, bytes: u64) -> EndpointError {
+        let endpoint = self.call.endpoint_name.clone();
+        match broken {
+            stream::Broken::Model(failure) => self.model(failure),
+            stream::Broken::Cut(source) => EndpointError::Cut { endpoint, bytes, source },
+        }
+    }
+
+    /// What stdout tells of an answer that went to a file.
+    fn told(&self, about: &About, bytes: u64, output: Output) -> String {
+        let told = Told { endpoint_name: &self.call.endpoint_name, status: 200, about, bytes };
+        match output {
+            Output::Json => json(&told),
+            Output::Text => told.text(),
+        }
+    }
+}
+
+/// What stdout tells of an answer that went to a file.
+#[derive(Debug, Serialize)]
+struct Told<'a> {
+    endpoint_name: &'a str,
+    /// Of HTTP; anything else is no answer of the model.
+    status: u16,
+    #[serde(flatten)]
+    about: &'a About,
+    bytes: u64,
+}
+
+impl Told<'_> {
+    /// A few aligned lines for people; what is not known is left out.
+    fn text(&self) -> String {
+        let About { content_type, invoked_production_variant, custom_attributes, new_session_id, .. } =
+            self.about;
+        let (status, bytes) = (self.status.to_string(), self.bytes.to_string());
+        let lines = [
+            ("endpoint", Some(self.endpoint_name)),
+            ("status", Some(&status)),
+            ("content type", content_type.as_deref()),
+            ("variant", invoked_production_variant.as_deref()),
+            ("attributes", custom_attributes.as_deref()),
+            ("new session", new_session_id.as_deref()),
+            ("closed session", self.about.closed_session_id.as_deref()),
+            ("request id", self.about.request_id.as_deref()),
+            ("bytes", Some(&bytes)),
+        ];
+        aligned(lines.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
+    }
+}
+
+/// Ends when a signal has come and what is in flight has had its time to end.
+pub(crate) async fn out_of_patience(ctx: &Context) -> Exit {
+    ctx.cancelled().await;
+    sleep(PATIENCE).await;
+    ctx.interruption().unwrap_or(Exit::Terminated)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_keys_are_always_there() {
+        let about = About { content_type: Some("text/csv".to_owned()), ..About::default() };
+        let told = Told { endpoint_name: "e", status: 200, about: &about, bytes: 3 };
+        assert_eq!(
+            json(&told),
+            r#"{"endpoint_name":"e","status":200,"content_type":"text/csv","invoked_production_variant":null,"custom_attributes":null,"new_session_id":null,"closed_session_id":null,"request_id":null,"bytes":3}"#
+        );
+        assert_eq!(
+            told.text(),
+            "endpoint      e\nstatus        200\ncontent type  text/csv\nbytes         3"
+        );
+    }
+
+    #[test]
+    fn console_addresses() {
+        for (region, expected) in [
+            (
+                "us-east-2",
+                "https://us-east-2.console.aws.amazon.com/sagemaker/home?region=us-east-2#/endpoints/e",
+            ),
+            (
+                "cn-north-1",
+                "https://cn-north-1.console.amazonaws.cn/sagemaker/home?region=cn-north-1#/endpoints/e",
+            ),
+        ] {
+            let place = Place { region: region.to_owned(), account: None };
+            assert_eq!(console(&place, "e"), expected);
+        }
+    }
+}

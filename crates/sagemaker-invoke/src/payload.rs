@@ -1,0 +1,101 @@
+//! What a model is asked with.
+
+use std::fmt;
+use std::sync::Arc;
+
+use job_runtime::input;
+use serde::de::IgnoredAny;
+
+/// Longer than any body that `SageMaker` takes in one request today. Which endpoints take how much has changed before
+/// (6 MB, then 25 MB), so that the word on it is left to the service.
+pub(crate) const LONGEST: usize = 25 * 1024 * 1024;
+
+/// The content type that is sent where nobody says.
+pub(crate) const JSON: &str = "application/json";
+
+/// The body of a request, as it came. Nothing shows it: it is the user's data.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Body(Arc<Vec<u8>>);
+
+impl Body {
+    /// The bytes of `text`.
+    pub(crate) fn text(text: &str) -> Self {
+        Self(Arc::new(text.as_bytes().to_vec()))
+    }
+
+    /// Reads a file; `-` is standard input.
+    pub(crate) fn file(path: &str) -> Result<Self, String> {
+        input::bytes(path, LONGEST).map(|bytes| Self(Arc::new(bytes)))
+    }
+
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// As [`check`].
+    pub(crate) fn check(&self, content_type: &str) -> Result<(), String> {
+        check(self.bytes(), content_type)
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Body({} bytes)", self.0.len())
+    }
+}
+
+/// Whether a content type means one JSON text.
+fn is_json(content_type: &str) -> bool {
+    content_type.split(';').next().is_some_and(|kind| kind.trim().eq_ignore_ascii_case(JSON))
+}
+
+/// Checks what the content type says of a body, where that can be known: a model would refuse broken JSON, and might
+/// take a minute to do so.
+pub(crate) fn check(body: &[u8], content_type: &str) -> Result<(), String> {
+    if is_json(content_type) { json(body) } else { Ok(()) }
+}
+
+fn json(bytes: &[u8]) -> Result<(), String> {
+    // What is ignored is not looked at for UTF-8.
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned());
+    let checked = text
+        .and_then(|text| serde_json::from_str::<IgnoredAny>(text).map_err(|fault| input::json_fault(&fault)));
+    checked.map(|_| ()).map_err(|fault| {
+        format!(
+            "the body should be JSON, as --content-type says: {fault}; name another type where it is something else"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn json_is_checked_where_the_type_says_so() {
+        let body = |bytes: &[u8]| Body(Arc::new(bytes.to_vec()));
+        let cases: [(&[u8], &str, bool); 9] = [
+            (b"{\"a\": 1}", "application/json", true),
+            (b"", "application/json", false),
+            (b"{", "Application/JSON; charset=utf-8", false),
+            (b"{} {}", "application/json", false),
+            (b"{\n}\n{\n}", "application/jsonlines", true),
+            (b"1,2", "text/csv", true),
+            (b"", "text/csv", true),
+            (&[0, 159, 146, 150], "application/x-npy", true),
+            (&[b'"', 0xff, b'"'], "application/json", false),
+        ];
+        for (bytes, content_type, good) in cases {
+            assert_eq!(body(bytes).check(content_type).is_ok(), good, "{bytes:?} as {content_type}");
+        }
+        let deep = "[".repeat(10_000) + &"]".repeat(10_000);
+        assert!(Body::text(&deep).check(JSON).is_ok(), "deep, but JSON");
+        let told = Body::text("{\"secret\" 1}").check(JSON).unwrap_err();
+        assert!(told.contains("line 1 column 11") && !told.contains("secret"), "{told}");
+    }
+
+    #[test]
+    fn a_body_is_not_shown() {
+        assert_eq!(format!("{:?}", Body::text("patient 7")), "Body(9 bytes)");
+    }
+}

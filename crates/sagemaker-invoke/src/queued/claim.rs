@@ -1,0 +1,276 @@
+//! Start once: an object in S3 for each piece of work, since `SageMaker` has no way to ask whether a request was made.
+//!
+//! It is put before the request, under the condition that nobody else has put it, and put again with where the answer
+//! will be. Whoever finds it so waits there. Whoever finds it claimed and nothing more cannot know whether the one
+//! who claimed it has sent the request before it was killed: that is for a person to look at.
+
+use std::time::Duration;
+
+use job_runtime::{Context, Effect};
+use serde::{Deserialize, Serialize};
+use tokio::time::{Instant, sleep};
+
+use super::Sent;
+use crate::error::AsyncError;
+use crate::wire::s3::{Condition, Location, S3, S3Error};
+
+/// How long a claim without a request is looked at: another process may be about to send it.
+const HELD: Duration = Duration::from_secs(10);
+
+/// Pause between two looks at it.
+const PAUSE: Duration = Duration::from_secs(2);
+
+/// How often a claim may slip away: each time somebody else has done something to it.
+const TRIES: usize = 20;
+
+/// A claim is a few hundred bytes.
+const LONGEST: usize = 64 * 1024;
+
+/// What is in a claim.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Claim {
+    #[serde(flatten)]
+    state: State,
+    /// Digest of the key.
+    key: String,
+    /// Which attempt at the work this is, counted from 1.
+    attempt: u32,
+    /// A number that one process has thrown for itself.
+    by: String,
+}
+
+/// How far the work is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "lowercase")]
+enum State {
+    /// About to be sent.
+    Claimed,
+    /// Sent, and taken.
+    Sent(Sent),
+    /// Not sent: it may be tried again.
+    Refused,
+}
+
+/// Whose work it is.
+pub(super) enum Taken {
+    /// Ours to send.
+    Ours(Held),
+    /// Sent by somebody else.
+    Theirs(Sent),
+}
+
+/// A claim that is ours.
+pub(super) struct Held {
+    pub(super) attempt: u32,
+    etag: Option<String>,
+}
+
+/// What a claim that is there leads to.
+#[derive(Debug, PartialEq, Eq)]
+enum Decision {
+    /// It is ours: the answer to our own put was lost.
+    Ours,
+    /// It is free to be claimed again, as this attempt.
+    Free(u32),
+    /// It was sent: wait for it, unless it has failed and is to be done again as this attempt.
+    Sent(Sent, u32),
+    /// Somebody else has claimed it and not sent yet.
+    Held,
+    /// It belongs to another key.
+    Foreign,
+}
+
+impl Claim {
+    fn decide(self, key: &str, by: &str) -> Decision {
+        if self.key != key {
+            return Decision::Foreign;
+        }
+        match self.state {
+            State::Claimed if self.by == by => Decision::Ours,
+            State::Claimed => Decision::Held,
+            State::Refused => Decision::Free(self.attempt),
+            State::Sent(sent) => Decision::Sent(sent, self.attempt.saturating_add(1)),
+        }
+    }
+}
+
+/// The claim of one piece of work.
+pub(super) struct Claims<'a> {
+    s3: &'a S3<'a>,
+    at: Location,
+    key: String,
+    by: String,
+}
+
+impl<'a> Claims<'a> {
+    /// `key` is the digest of the key.
+    pub(super) fn new(s3: &'a S3<'a>, at: Location, key: String) -> Self {
+        Self { s3, at, key, by: format!("{:016x}", fastrand::u64(..)) }
+    }
+
+    /// Where the claim is.
+    pub(super) fn at(&self) -> &Location {
+        &self.at
+    }
+
+    /// Takes the work, or finds that it was taken.
+    pub(super) async fn take(&self, endpoint: &str, rerun: bool, ctx: &Context) -> Result<Taken, AsyncError> {
+        let mut held_until = None;
+        for _ in 0..TRIES {
+            if let Some(exit) = ctx.interruption() {
+                return Err(AsyncError::interrupted(endpoint, exit, false));
+            }
+            let (decision, etag, hidden) = match self.read().await {
+                Ok((claim, etag)) => (claim.decide(&self.key, &self.by), etag, false),
+                Err(AsyncError::Claim { source: S3Error::Missing(_), .. }) => {
+                    (Decision::Free(1), None, false)
+                }
+                Err(AsyncError::Claim { source: S3Error::Hidden { .. }, .. }) => {
+                    (Decision::Free(1), None, true)
+                }
+                Err(error) => return Err(error),
+            };
+            let attempt = match decision {
+                Decision::Foreign => return Err(AsyncError::ForeignClaim { claim: self.at.to_string() }),
+                Decision::Ours => return Ok(Taken::Ours(Held { attempt: 1, etag })),
+                Decision::Free(attempt) => attempt,
+                Decision::Sent(sent, next) if rerun && self.has_failed(&sent).await? => next,
+                Decision::Sent(sent, _) => return Ok(Taken::Theirs(sent)),
+                Decision::Held => {
+                    let until = *held_until.get_or_insert_with(|| Instant::now() + HELD);
+                    if Instant::now() >= until {
+                        return Err(AsyncError::Held {
+                            endpoint: endpoint.to_owned(),
+                            claim: self.at.to_string(),
+                        });
+                    }
+                    tracing::info!(claim = %self.at, "another process has claimed this work; looking again");
+                    tokio::select! {
+                        () = sleep(PAUSE) => {}
+                        () = ctx.cancelled() => {}
+                    }
+                    continue;
+                }
+            };
+            let condition = etag.map_or(Condition::Absent, Condition::Unchanged);
+            match self.put(State::Claimed, attempt, &condition).await {
+                Ok(etag) => return Ok(Taken::Ours(Held { attempt, etag })),
+                Err(S3Error::Lost(_)) if hidden => {
+                    return Err(AsyncError::HiddenClaim { claim: self.at.to_string() });
+                }
+                // Somebody else was faster: look at what they have made of it.
+                Err(S3Error::Lost(_)) => {}
+                // It may be there all the same.
+                Err(S3Error::Call(error)) if error.effect() == Effect::MayHaveStarted && !hidden => {
+                    tracing::warn!("{error}; looking whether the claim was put");
+                    sleep(PAUSE.min(ctx.deadline().saturating_duration_since(Instant::now()))).await;
+                }
+                Err(source) => return Err(self.failed("put", source)),
+            }
+        }
+        Err(AsyncError::Held { endpoint: endpoint.to_owned(), claim: self.at.to_string() })
+    }
+
+    /// Notes that the request was taken. Where that fails, the wait goes on: only the next process has to ask a
+    /// person.
+    pub(super) async fn note_sent(&self, held: &Held, sent: &Sent) {
+        if let Err(error) = self.put(State::Sent(sent.clone()), held.attempt, &Condition::Always).await {
+            tracing::warn!(
+                claim = %self.at,
+                "the request was sent, but that could not be noted, so that another process of this key will not \
+                 know of it: {error}"
+            );
+        }
+    }
+
+    /// Notes that nothing was sent, so that the next process may.
+    pub(super) async fn give_back(&self, held: &Held) {
+        let condition = held.etag.clone().map_or(Condition::Always, Condition::Unchanged);
+        if let Err(error) = self.put(State::Refused, held.attempt, &condition).await {
+            tracing::warn!(
+                claim = %self.at,
+                "nothing was sent, but the claim could not be given back; delete it before trying again: {error}"
+            );
+        }
+    }
+
+    async fn read(&self) -> Result<(Claim, Option<String>), AsyncError> {
+        let mut object = self.s3.get(&self.at).await.map_err(|source| self.failed("read", source))?;
+        let bytes = object.beginning(LONGEST).await.map_err(|source| self.failed("read", source.into()))?;
+        let claim = serde_json::from_slice(&bytes)
+            .map_err(|_| AsyncError::BadClaim { claim: self.at.to_string() })?;
+        Ok((claim, object.etag))
+    }
+
+    async fn put(
+        &self,
+        state: State,
+        attempt: u32,
+        condition: &Condition,
+    ) -> Result<Option<String>, S3Error> {
+        let claim = Claim { state, key: self.key.clone(), attempt, by: self.by.clone() };
+        let put = self.s3.put(&self.at, job_runtime::json(&claim), condition).await?;
+        Ok(put.etag)
+    }
+
+    /// Whether there is a failure object of an earlier request.
+    async fn has_failed(&self, sent: &Sent) -> Result<bool, AsyncError> {
+        let Some(at) = sent.failure_location.as_deref().and_then(|at| Location::parse(at).ok()) else {
+            return Ok(false);
+        };
+        match self.s3.get(&at).await {
+            Ok(_) => Ok(true),
+            Err(S3Error::Missing(_) | S3Error::Hidden { .. }) => Ok(false),
+            Err(source) => Err(AsyncError::Claim { what: "looked behind", claim: at.to_string(), source }),
+        }
+    }
+
+    fn failed(&self, what: &'static str, source: S3Error) -> AsyncError {
+        AsyncError::Claim { what, claim: self.at.to_string(), source }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent() -> Sent {
+        Sent {
+            inference_id: Some("i".to_owned()),
+            output_location: "s3://b/o".to_owned(),
+            failure_location: None,
+            at: Some(1),
+        }
+    }
+
+    fn claim(state: State) -> Claim {
+        Claim { state, key: "k".to_owned(), attempt: 2, by: "me".to_owned() }
+    }
+
+    #[test]
+    fn what_a_claim_leads_to() {
+        for (state, key, by, expected) in [
+            (State::Claimed, "k", "me", Decision::Ours),
+            (State::Claimed, "k", "you", Decision::Held),
+            (State::Refused, "k", "you", Decision::Free(2)),
+            (State::Sent(sent()), "k", "you", Decision::Sent(sent(), 3)),
+            (State::Sent(sent()), "other", "me", Decision::Foreign),
+            (State::Claimed, "other", "me", Decision::Foreign),
+        ] {
+            assert_eq!(claim(state).decide(key, by), expected);
+        }
+    }
+
+    #[test]
+    fn its_form_lasts() {
+        let written = serde_json::to_string(&claim(State::Sent(sent()))).unwrap();
+        assert_eq!(
+            written,
+            r#"{"state":"sent","inference_id":"i","output_location":"s3://b/o","failure_location":null,"sent_at":1,"key":"k","attempt":2,"by":"me"}"#
+        );
+        for state in [State::Claimed, State::Refused, State::Sent(sent())] {
+            let written = serde_json::to_string(&claim(state.clone())).unwrap();
+            assert_eq!(serde_json::from_str::<Claim>(&written).unwrap(), claim(state));
+        }
+    }
+}

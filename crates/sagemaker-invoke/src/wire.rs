@@ -1,0 +1,181 @@
+//! Calls that are made without a client of the SDK: three operations of `SageMaker`, two of S3.
+//!
+//! `aws-sdk-sagemaker` and `aws-sdk-s3` together are 900,000 lines of code and ten minutes of building for five
+//! operations; and a typed client would drop what a training job's specification has that is newer than itself. So
+//! these calls take the SDK's own way – its orchestrator, signer, retries, and the configuration that all clients
+//! share – with requests and answers of our own. Errors arrive in the SDK's type, so that
+//! [`CallError`](job_runtime::CallError) judges them as it judges all others.
+
+mod partition;
+pub(crate) mod s3;
+pub(crate) mod sagemaker;
+
+use std::fmt;
+use std::time::Duration;
+
+use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
+use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
+use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
+use aws_runtime::user_agent::{ApiMetadata, UserAgentInterceptor};
+use aws_smithy_runtime::client::orchestrator::operation::Operation;
+use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
+use aws_smithy_runtime_api::client::auth::static_resolver::StaticAuthSchemeOptionResolver;
+use aws_smithy_runtime_api::client::auth::{
+    AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
+};
+use aws_smithy_runtime_api::client::identity::SharedIdentityResolver;
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
+use aws_smithy_runtime_api::client::runtime_plugin::StaticRuntimePlugin;
+use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
+use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
+use aws_smithy_types::config_bag::Layer;
+use aws_smithy_types::error::ErrorMetadata;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_smithy_types::retry::RetryConfig;
+use aws_smithy_types::timeout::TimeoutConfig;
+use aws_types::region::{Region, SigningRegion};
+use aws_types::service_config::ServiceConfigKey;
+use aws_types::{SdkConfig, SigningName};
+
+/// How a failed call looks here; the same form as that of the SDK's clients.
+pub(crate) type Failed = SdkError<Refusal, HttpResponse>;
+
+/// A service that is spoken to here.
+#[derive(Debug)]
+struct Service {
+    /// Its id in the SDK, which also names it in `AWS_ENDPOINT_URL_<SERVICE>` and in config files.
+    id: &'static str,
+    /// Its name in signatures.
+    signing_name: &'static str,
+    /// How its requests are signed.
+    signing: fn() -> SigningOptions,
+}
+
+/// Whether the SDK may send a request again that may have been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Resend {
+    /// As often as a read of any other client.
+    Read,
+    /// Never.
+    Never,
+}
+
+/// What a service answered that refused a call.
+#[derive(Debug, Default)]
+pub(crate) struct Refusal {
+    meta: ErrorMetadata,
+    /// The region that the answer says to ask instead.
+    region: Option<String>,
+}
+
+impl Refusal {
+    fn new(code: Option<String>, message: Option<String>) -> Self {
+        let mut meta = ErrorMetadata::builder();
+        if let Some(code) = code {
+            meta = meta.code(code);
+        }
+        if let Some(message) = message {
+            meta = meta.message(message);
+        }
+        Self { meta: meta.build(), region: None }
+    }
+}
+
+impl fmt::Display for Refusal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.meta.code().unwrap_or("refused"))
+    }
+}
+
+impl std::error::Error for Refusal {}
+
+impl ProvideErrorMetadata for Refusal {
+    fn meta(&self) -> &ErrorMetadata {
+        &self.meta
+    }
+}
+
+/// The endpoint of a service that the user has configured, if any; asked for as the SDK's clients do.
+fn configured_endpoint(sdk: &SdkConfig, service: &Service) -> Option<String> {
+    let key = ServiceConfigKey::builder()
+        .service_id(service.id)
+        .env("AWS_ENDPOINT_URL")
+        .profile("endpoint_url")
+        .build()
+        .ok();
+    let of_service = key.and_then(|key| sdk.service_config()?.load_config(key));
+    of_service.or_else(|| sdk.endpoint_url().map(str::to_owned))
+}
+
+/// The region that the chain of credentials has led to.
+fn region(sdk: &SdkConfig) -> &str {
+    sdk.region().map(Region::as_ref).unwrap_or_default()
+}
+
+/// Sends one request to `endpoint`, signed, and reads the answer with `reader`.
+async fn send<O: fmt::Debug + Send + Sync + 'static>(
+    sdk: &SdkConfig,
+    service: &Service,
+    (operation, resend): (&'static str, Resend),
+    endpoint: &str,
+    request: HttpRequest,
+    reader: impl DeserializeResponse + 'static,
+) -> Result<O, Failed> {
+    let (Some(http), Some(sleep), Some(time), Some(credentials)) =
+        (sdk.http_client(), sdk.sleep_impl(), sdk.time_source(), sdk.credentials_provider())
+    else {
+        return Err(SdkError::construction_failure("the configuration of the clients is not complete"));
+    };
+    let retry = match resend {
+        Resend::Read => sdk.retry_config().cloned().unwrap_or_else(RetryConfig::standard),
+        Resend::Never => RetryConfig::disabled(),
+    };
+    let mut signing = Layer::new("signing");
+    signing.store_put(AuthSchemeOptionResolverParams::new(()));
+    signing.store_put(SigningName::from_static(service.signing_name));
+    signing.store_put(SigningRegion::from(Region::new(region(sdk).to_owned())));
+    signing.store_put(SigV4OperationSigningConfig {
+        signing_options: (service.signing)(),
+        ..SigV4OperationSigningConfig::default()
+    });
+    signing.store_put(ApiMetadata::new(service.id, env!("CARGO_PKG_VERSION")));
+    let mut components = RuntimeComponentsBuilder::new("signing")
+        .with_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()))
+        .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(
+            StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]),
+        )))
+        .with_interceptor(UserAgentInterceptor::new());
+    components.set_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
+    components.set_identity_cache(sdk.identity_cache());
+    let mut call = Operation::builder()
+        .service_name(service.id)
+        .operation_name(operation)
+        .http_client(http)
+        .endpoint_url(endpoint)
+        .standard_retry(&retry)
+        .retry_classifier(HttpStatusCodeClassifier::default())
+        .retry_classifier(TransientErrorClassifier::<Refusal>::new())
+        .retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
+        .timeout_config(sdk.timeout_config().cloned().unwrap_or_else(default_timeouts))
+        .sleep_impl(sleep)
+        .time_source(time)
+        // Our HTTP client has a limit for each part of an answer, as it has for the other clients.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+        .with_connection_poisoning()
+        .runtime_plugin(
+            StaticRuntimePlugin::new().with_config(signing.freeze()).with_runtime_components(components),
+        )
+        .serializer(|request: HttpRequest| Ok(request))
+        .deserializer_impl::<O, Refusal>(reader);
+    if let Some(version) = sdk.behavior_version() {
+        call = call.behavior_version(version);
+    }
+    call.build().invoke(request).await
+}
+
+/// The runtime always sets timeouts; a client without any would wait for ever.
+fn default_timeouts() -> TimeoutConfig {
+    TimeoutConfig::builder().read_timeout(Duration::from_mins(1)).build()
+}

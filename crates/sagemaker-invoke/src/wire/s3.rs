@@ -1,0 +1,414 @@
+//! The operations of S3: an object is read, or put under a condition.
+
+use std::fmt;
+use std::mem;
+use std::time::Duration;
+
+use aws_runtime::auth::SigningOptions;
+use aws_smithy_runtime_api::client::interceptors::context::{Error, Output};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::result::{ConnectorError, SdkError};
+use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
+use aws_smithy_runtime_api::http::Headers;
+use aws_smithy_types::DateTime;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::byte_stream::ByteStream;
+use aws_smithy_types::config_bag::ConfigBag;
+use aws_smithy_types::date_time::Format;
+use aws_types::SdkConfig;
+use job_runtime::{CallError, Exit, Failure, percent_encoded};
+
+use super::{Failed, Refusal, Resend, Service, partition};
+
+/// S3 signs the path as it is sent, and every request with the digest of its body.
+const SERVICE: Service = Service {
+    id: "S3",
+    signing_name: "s3",
+    signing: || {
+        let mut options = SigningOptions::default();
+        options.double_uri_encode = false;
+        options.normalize_uri_path = false;
+        options.content_sha256_header = true;
+        options
+    },
+};
+
+const GET: &str = "s3:GetObject";
+const PUT: &str = "s3:PutObject";
+
+/// A place in S3: `s3://bucket/key`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Location {
+    pub(crate) bucket: String,
+    /// May be empty, where a prefix is meant.
+    pub(crate) key: String,
+}
+
+impl Location {
+    /// Parses `s3://bucket/key`.
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let rest = text.strip_prefix("s3://").unwrap_or_default();
+        let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        let fits = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
+        if bucket.is_empty() || !bucket.chars().all(fits) {
+            return Err("it should be a place in S3: s3://bucket/key".to_owned());
+        }
+        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+    }
+
+    /// The object `name` below this prefix.
+    pub(crate) fn join(&self, name: &str) -> Self {
+        let prefix = self.key.trim_end_matches('/');
+        let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
+        Self { bucket: self.bucket.clone(), key }
+    }
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s3://{}/{}", self.bucket, self.key)
+    }
+}
+
+/// An object, of which nothing but its headers was read.
+#[derive(Debug)]
+pub(crate) struct Object {
+    body: ByteStream,
+    pub(crate) etag: Option<String>,
+    /// How long it was there, by the service's own clock.
+    pub(crate) age: Option<Duration>,
+}
+
+impl Object {
+    /// The next part of its body; `None` at the end.
+    pub(crate) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, CallError> {
+        match self.body.next().await {
+            None => Ok(None),
+            Some(Ok(part)) => Ok(Some(part)),
+            Some(Err(error)) => {
+                let error: Failed = SdkError::dispatch_failure(ConnectorError::io(error.into()));
+                Err(CallError::new(GET, &error))
+            }
+        }
+    }
+
+    /// The first `limit` bytes.
+    pub(crate) async fn beginning(&mut self, limit: usize) -> Result<Vec<u8>, CallError> {
+        let mut bytes = Vec::new();
+        while bytes.len() < limit
+            && let Some(part) = self.next().await?
+        {
+            bytes.extend_from_slice(part.as_ref());
+        }
+        bytes.truncate(limit);
+        Ok(bytes)
+    }
+}
+
+/// On what condition an object is put.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Condition {
+    /// There is none.
+    Absent,
+    /// The one there is still has this `ETag`.
+    Unchanged(String),
+    /// Whatever there is.
+    Always,
+}
+
+/// A call of S3 that failed.
+#[derive(Debug, thiserror::Error)]
+pub enum S3Error {
+    /// The object is not there.
+    #[error("{0} is not there")]
+    Missing(String),
+    /// The object is not there, or may not be read: without `s3:ListBucket` S3 does not tell which.
+    #[error(
+        "{source}; it is not there, or s3:GetObject is missing: with s3:ListBucket on the bucket S3 would say which"
+    )]
+    Hidden {
+        /// What S3 said.
+        source: CallError,
+    },
+    /// The condition of a put is not met.
+    #[error("{0} was put by somebody else")]
+    Lost(String),
+    /// The bucket is in another region.
+    #[error(
+        "bucket {bucket} is in region {region}: give that as --region, where the endpoint is there as well"
+    )]
+    Elsewhere {
+        /// The bucket.
+        bucket: String,
+        /// Its region.
+        region: String,
+    },
+    /// Anything else.
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+impl Failure for S3Error {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Missing(_) | Self::Lost(_) => Exit::Rejected,
+            Self::Hidden { source } | Self::Call(source) => source.exit(),
+            Self::Elsewhere { .. } => Exit::Config,
+        }
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        match self {
+            Self::Missing(_) | Self::Lost(_) | Self::Elsewhere { .. } => None,
+            Self::Hidden { source } | Self::Call(source) => source.request_id(),
+        }
+    }
+}
+
+/// S3 in the region of a configuration.
+#[derive(Debug)]
+pub(crate) struct S3<'a> {
+    sdk: &'a SdkConfig,
+    configured: Option<String>,
+}
+
+impl<'a> S3<'a> {
+    pub(crate) fn new(sdk: &'a SdkConfig) -> Self {
+        Self { sdk, configured: super::configured_endpoint(sdk, &SERVICE) }
+    }
+
+    /// Reads the head of an object; its body follows on demand.
+    pub(crate) async fn get(&self, at: &Location) -> Result<Object, S3Error> {
+        let got = self.call(at, "GetObject", Resend::Read, http::Request::get(""), SdkBody::empty()).await;
+        got.map_err(|error| judge(GET, at, &error))
+    }
+
+    /// Puts a small object. A put with a condition is sent once: after a lost answer, its own success would look like
+    /// somebody else's.
+    pub(crate) async fn put(
+        &self,
+        at: &Location,
+        body: String,
+        condition: &Condition,
+    ) -> Result<Object, S3Error> {
+        let request = http::Request::put("").header("content-type", "application/json");
+        let (request, resend) = match condition {
+            Condition::Absent => (request.header("if-none-match", "*"), Resend::Never),
+            Condition::Unchanged(etag) => (request.header("if-match", etag), Resend::Never),
+            Condition::Always => (request, Resend::Read),
+        };
+        let request = request.header("content-length", body.len());
+        let put = self.call(at, "PutObject", resend, request, SdkBody::from(body)).await;
+        put.map_err(|error| judge(PUT, at, &error))
+    }
+
+    async fn call(
+        &self,
+        at: &Location,
+        operation: &'static str,
+        resend: Resend,
+        request: http::request::Builder,
+        body: SdkBody,
+    ) -> Result<Object, Failed> {
+        let on = |flag: Option<bool>| flag == Some(true);
+        let aws = || {
+            let region = super::region(self.sdk);
+            aws_address(at, region, on(self.sdk.use_fips()), on(self.sdk.use_dual_stack()))
+        };
+        let configured = self.configured.clone().map(|endpoint| (endpoint, path_style(at)));
+        let (endpoint, path) = configured.unwrap_or_else(aws);
+        let request = request.uri(path).body(body).map_err(SdkError::construction_failure)?;
+        let request = HttpRequest::try_from(request).map_err(SdkError::construction_failure)?;
+        super::send(self.sdk, &SERVICE, (operation, resend), &endpoint, request, Reader).await
+    }
+}
+
+/// What a failure says.
+fn judge(operation: &'static str, at: &Location, error: &Failed) -> S3Error {
+    if let SdkError::ServiceError(refused) = error
+        && let Some(region) = &refused.err().region
+    {
+        return S3Error::Elsewhere { bucket: at.bucket.clone(), region: region.clone() };
+    }
+    let status = error.raw_response().map(|answer| answer.status().as_u16());
+    let call = CallError::new(operation, error);
+    match (call.code(), status) {
+        (Some("NoSuchKey"), _) | (None, Some(404)) => S3Error::Missing(at.to_string()),
+        // The latter: two at the same time, of which this one was not the first.
+        (Some("PreconditionFailed" | "ConditionalRequestConflict"), _) | (None, Some(412)) => {
+            S3Error::Lost(at.to_string())
+        }
+        (Some("AccessDenied"), _) if operation == GET && is_bare(call.message()) => {
+            S3Error::Hidden { source: call }
+        }
+        _ => S3Error::Call(call),
+    }
+}
+
+/// Whether a refusal of `GetObject` may be the answer to a missing object: it then names the right to list the
+/// bucket, or none at all.
+fn is_bare(message: &str) -> bool {
+    message.contains("s3:ListBucket") || !message.contains("not authorized to perform")
+}
+
+/// The bucket as the first part of the path.
+fn path_style(at: &Location) -> String {
+    format!("/{}/{}", at.bucket, encoded(&at.key))
+}
+
+/// A key as a path: its slashes stay.
+fn encoded(key: &str) -> String {
+    key.split('/').map(percent_encoded).collect::<Vec<_>>().join("/")
+}
+
+/// Where AWS has a bucket, and the path to the object: in the host's name where a certificate of one level fits it.
+fn aws_address(at: &Location, region: &str, fips: bool, dual_stack: bool) -> (String, String) {
+    let (domain, _) = partition::domains(region);
+    let service = match (fips, dual_stack) {
+        (true, true) => "s3-fips.dualstack",
+        (true, false) => "s3-fips",
+        (false, true) => "s3.dualstack",
+        (false, false) => "s3",
+    };
+    let host = format!("{service}.{region}.{domain}");
+    if at.bucket.contains(['.', '_']) {
+        (format!("https://{host}"), path_style(at))
+    } else {
+        (format!("https://{}.{host}", at.bucket), format!("/{}", encoded(&at.key)))
+    }
+}
+
+/// Reads answers of S3: the body of a good one is left where it is.
+#[derive(Debug)]
+struct Reader;
+
+impl DeserializeResponse for Reader {
+    fn deserialize_streaming_with_config(
+        &self,
+        answer: &mut HttpResponse,
+        _: &ConfigBag,
+    ) -> Option<Result<Output, OrchestratorError<Error>>> {
+        if !answer.status().is_success() {
+            return None;
+        }
+        let body = mem::replace(answer.body_mut(), SdkBody::taken());
+        let etag = answer.headers().get("etag").map(str::to_owned);
+        let age = age(answer.headers());
+        Some(Ok(Output::erase(Object { body: ByteStream::new(body), etag, age })))
+    }
+
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        answer: &HttpResponse,
+        _: &ConfigBag,
+    ) -> Result<Output, OrchestratorError<Error>> {
+        let body = String::from_utf8_lossy(answer.body().bytes().unwrap_or_default());
+        let refusal = refusal(answer.status().as_u16(), answer.headers().get("x-amz-bucket-region"), &body);
+        Err(OrchestratorError::operation(Error::erase(refusal)))
+    }
+}
+
+/// How long an object was there when the answer was made.
+fn age(headers: &Headers) -> Option<Duration> {
+    let at = |name| DateTime::from_str(headers.get(name)?, Format::HttpDate).ok();
+    let (now, modified) = (at("date")?, at("last-modified")?);
+    Some(Duration::from_secs(u64::try_from(now.secs() - modified.secs()).unwrap_or_default()))
+}
+
+/// What an error in XML says. Only a redirection, or a signature for another region, tells the bucket's own.
+fn refusal(status: u16, header: Option<&str>, body: &str) -> Refusal {
+    let code = element(body, "Code");
+    let elsewhere = (300..400).contains(&status) || code.as_deref() == Some("AuthorizationHeaderMalformed");
+    let region = || header.map(str::to_owned).or_else(|| element(body, "Region"));
+    let region = elsewhere.then(region).flatten();
+    Refusal { region, ..Refusal::new(code, element(body, "Message")) }
+}
+
+/// The text of the first element of this name; errors of S3 are flat.
+fn element(xml: &str, name: &str) -> Option<String> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    let (text, _) = rest.split_once(&format!("</{name}>"))?;
+    let plain = [("&lt;", "<"), ("&gt;", ">"), ("&quot;", "\""), ("&apos;", "'"), ("&amp;", "&")];
+    Some(plain.iter().fold(text.to_owned(), |text, (escaped, plain)| text.replace(escaped, plain)))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
+
+    use super::*;
+
+    fn at(text: &str) -> Location {
+        Location::parse(text).unwrap()
+    }
+
+    #[test]
+    fn locations() {
+        assert_eq!(at("s3://b/a/b.out"), Location { bucket: "b".to_owned(), key: "a/b.out".to_owned() });
+        assert_eq!(at("s3://b").key, "");
+        for text in ["", "b/k", "https://b/k", "s3:///k", "s3://", "s3://a b/k", "s3://ü/k"] {
+            assert!(Location::parse(text).is_err(), "{text}");
+        }
+        for (prefix, expected) in [
+            ("s3://b", "s3://b/x"),
+            ("s3://b/", "s3://b/x"),
+            ("s3://b/p", "s3://b/p/x"),
+            ("s3://b/p/", "s3://b/p/x"),
+        ] {
+            assert_eq!(at(prefix).join("x").to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn addresses_at_aws() {
+        for (place, region, fips, dual_stack, host, path) in [
+            ("s3://b/k", "us-east-2", false, false, "https://b.s3.us-east-2.amazonaws.com", "/k"),
+            ("s3://b.c/k", "us-east-2", false, false, "https://s3.us-east-2.amazonaws.com", "/b.c/k"),
+            ("s3://b/k", "us-east-2", true, false, "https://b.s3-fips.us-east-2.amazonaws.com", "/k"),
+            ("s3://b/k", "us-east-2", false, true, "https://b.s3.dualstack.us-east-2.amazonaws.com", "/k"),
+            (
+                "s3://b/k",
+                "us-east-2",
+                true,
+                true,
+                "https://b.s3-fips.dualstack.us-east-2.amazonaws.com",
+                "/k",
+            ),
+            (
+                "s3://b/a b/ü//+",
+                "cn-north-1",
+                false,
+                false,
+                "https://b.s3.cn-north-1.amazonaws.com.cn",
+                "/a%20b/%C3%BC//%2B",
+            ),
+        ] {
+            assert_eq!(aws_address(&at(place), region, fips, dual_stack), (host.to_owned(), path.to_owned()));
+        }
+        assert_eq!(path_style(&at("s3://b/a/k")), "/b/a/k");
+    }
+
+    #[test]
+    fn refusals() {
+        let error = "<?xml version=\"1.0\"?>\n<Error><Code>AccessDenied</Code><Message>User: a &amp;lt; b</Message></Error>";
+        let refused = refusal(403, Some("eu-west-1"), error);
+        assert_eq!((refused.code(), refused.message()), (Some("AccessDenied"), Some("User: a &lt; b")));
+        assert_eq!(refused.region, None);
+        assert_eq!(refusal(301, Some("eu-west-1"), "").region.as_deref(), Some("eu-west-1"));
+        let malformed = "<Error><Code>AuthorizationHeaderMalformed</Code><Region>eu-west-1</Region></Error>";
+        assert_eq!(refusal(400, None, malformed).region.as_deref(), Some("eu-west-1"));
+        assert_eq!(refusal(503, None, "<html>").code(), None);
+    }
+
+    #[test]
+    fn a_refusal_that_may_mean_missing() {
+        for (message, bare) in [
+            ("Access Denied", true),
+            ("User: arn:x is not authorized to perform: s3:ListBucket on resource: \"arn:b\"", true),
+            ("User: arn:x is not authorized to perform: s3:GetObject on resource: \"arn:b\"", false),
+            ("User: arn:x is not authorized to perform: kms:Decrypt on resource: arn:k", false),
+        ] {
+            assert_eq!(is_bare(message), bare, "{message}");
+        }
+    }
+}

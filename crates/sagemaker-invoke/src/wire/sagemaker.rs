@@ -1,0 +1,166 @@
+//! The operations of `SageMaker` on training jobs: JSON in, JSON out (awsJson1.1).
+
+use aws_runtime::auth::SigningOptions;
+use aws_smithy_runtime_api::client::interceptors::context::{Error, Output};
+use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse, OrchestratorError};
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
+use aws_smithy_types::body::SdkBody;
+use aws_types::SdkConfig;
+use serde_json::Value;
+
+use super::{Failed, Refusal, Resend, Service, partition};
+
+const SERVICE: Service = Service {
+    id: "SageMaker",
+    signing_name: "sagemaker",
+    signing: || {
+        let mut options = SigningOptions::default();
+        options.double_uri_encode = true;
+        options.normalize_uri_path = true;
+        options
+    },
+};
+
+/// `SageMaker` in the region of a configuration.
+#[derive(Debug)]
+pub(crate) struct SageMaker<'a> {
+    sdk: &'a SdkConfig,
+    endpoint: String,
+}
+
+impl<'a> SageMaker<'a> {
+    pub(crate) fn new(sdk: &'a SdkConfig) -> Self {
+        let aws = || {
+            let on = |flag: Option<bool>| flag == Some(true);
+            aws_endpoint(super::region(sdk), on(sdk.use_fips()), on(sdk.use_dual_stack()))
+        };
+        Self { sdk, endpoint: super::configured_endpoint(sdk, &SERVICE).unwrap_or_else(aws) }
+    }
+
+    /// Sends `CreateTrainingJob`, once; returns the ARN of the job, if the answer has it.
+    pub(crate) async fn create_training_job(&self, spec: String) -> Result<Option<String>, Failed> {
+        let answer = self.call("CreateTrainingJob", Resend::Never, spec).await?;
+        Ok(answer.get("TrainingJobArn").and_then(Value::as_str).map(str::to_owned))
+    }
+
+    /// What `DescribeTrainingJob` says of a job.
+    pub(crate) async fn describe_training_job(&self, name: &str) -> Result<Value, Failed> {
+        self.call("DescribeTrainingJob", Resend::Read, named(name)).await
+    }
+
+    /// Asks `SageMaker` to stop a job.
+    pub(crate) async fn stop_training_job(&self, name: &str) -> Result<(), Failed> {
+        self.call("StopTrainingJob", Resend::Read, named(name)).await.map(|_| ())
+    }
+
+    async fn call(&self, operation: &'static str, resend: Resend, body: String) -> Result<Value, Failed> {
+        let request = http::Request::post("/")
+            .header("content-type", "application/x-amz-json-1.1")
+            .header("x-amz-target", format!("SageMaker.{operation}"))
+            .header("content-length", body.len())
+            .body(SdkBody::from(body))
+            .map_err(SdkError::construction_failure)?;
+        let request = HttpRequest::try_from(request).map_err(SdkError::construction_failure)?;
+        super::send(self.sdk, &SERVICE, (operation, resend), &self.endpoint, request, Reader).await
+    }
+}
+
+fn named(name: &str) -> String {
+    serde_json::json!({ "TrainingJobName": name }).to_string()
+}
+
+/// Where AWS has `SageMaker`, by botocore's `endpoint-rule-set-1.json`.
+fn aws_endpoint(region: &str, fips: bool, dual_stack: bool) -> String {
+    let (domain, dual_stack_domain) = partition::domains(region);
+    match (fips, dual_stack) {
+        (true, true) => format!("https://api.sagemaker-fips.{region}.{dual_stack_domain}"),
+        (true, false) if domain == "amazonaws.com" => format!("https://api-fips.sagemaker.{region}.{domain}"),
+        (true, false) => format!("https://api.sagemaker-fips.{region}.{domain}"),
+        (false, true) => format!("https://api.sagemaker.{region}.{dual_stack_domain}"),
+        (false, false) => format!("https://api.sagemaker.{region}.{domain}"),
+    }
+}
+
+/// Reads answers in JSON.
+#[derive(Debug)]
+struct Reader;
+
+impl DeserializeResponse for Reader {
+    fn deserialize_nonstreaming_with_config(
+        &self,
+        answer: &HttpResponse,
+        _: &aws_smithy_types::config_bag::ConfigBag,
+    ) -> Result<Output, OrchestratorError<Error>> {
+        let body = answer.body().bytes().unwrap_or_default();
+        if !answer.status().is_success() {
+            let refusal = refusal(answer.headers().get("x-amzn-errortype"), body);
+            return Err(OrchestratorError::operation(Error::erase(refusal)));
+        }
+        // StopTrainingJob answers nothing.
+        if body.is_empty() {
+            return Ok(Output::erase(Value::Null));
+        }
+        let value: Value = serde_json::from_slice(body)
+            .map_err(|fault| OrchestratorError::response(job_runtime::input::json_fault(&fault).into()))?;
+        Ok(Output::erase(value))
+    }
+}
+
+/// The code is in a header or in the body, with or without its namespace.
+fn refusal(header: Option<&str>, body: &[u8]) -> Refusal {
+    let body: Value = serde_json::from_slice(body).unwrap_or_default();
+    let text = |name: &str| body.get(name).and_then(Value::as_str);
+    let code = header.or_else(|| text("__type")).or_else(|| text("code"));
+    let code = code.and_then(|code| code.split(':').next()).and_then(|code| code.rsplit('#').next());
+    let message = text("message").or_else(|| text("Message")).or_else(|| text("errorMessage"));
+    Refusal::new(code.map(str::to_owned), message.map(str::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_smithy_types::error::metadata::ProvideErrorMetadata as _;
+
+    use super::*;
+
+    #[test]
+    fn endpoints_of_aws() {
+        for (region, fips, dual_stack, expected) in [
+            ("us-east-2", false, false, "https://api.sagemaker.us-east-2.amazonaws.com"),
+            ("us-east-2", true, false, "https://api-fips.sagemaker.us-east-2.amazonaws.com"),
+            ("us-gov-west-1", true, false, "https://api-fips.sagemaker.us-gov-west-1.amazonaws.com"),
+            ("us-east-2", false, true, "https://api.sagemaker.us-east-2.api.aws"),
+            ("us-east-2", true, true, "https://api.sagemaker-fips.us-east-2.api.aws"),
+            ("cn-north-1", false, false, "https://api.sagemaker.cn-north-1.amazonaws.com.cn"),
+            ("cn-north-1", true, false, "https://api.sagemaker-fips.cn-north-1.amazonaws.com.cn"),
+        ] {
+            assert_eq!(aws_endpoint(region, fips, dual_stack), expected);
+        }
+    }
+
+    #[test]
+    fn refusals() {
+        let cases = [
+            (None, r#"{"__type":"ResourceInUse","message":"taken"}"#, Some("ResourceInUse"), Some("taken")),
+            (
+                None,
+                r#"{"__type":"com.amazonaws#ResourceInUse","Message":"t"}"#,
+                Some("ResourceInUse"),
+                Some("t"),
+            ),
+            (
+                Some("ValidationException:http://x"),
+                r#"{"message":"m"}"#,
+                Some("ValidationException"),
+                Some("m"),
+            ),
+            (None, r#"{"code":"Throttling"}"#, Some("Throttling"), None),
+            (None, "<html>", None, None),
+            (None, "", None, None),
+        ];
+        for (header, body, code, message) in cases {
+            let refusal = refusal(header, body.as_bytes());
+            assert_eq!((refusal.code(), refusal.message()), (code, message), "{body}");
+        }
+    }
+}
