@@ -207,10 +207,31 @@ mod tests {
     #[test]
     fn the_readme_has_this_table_and_this_policy() {
         assert!(README.contains(&Exit::markdown()), "README.md must have:\n{}", Exit::markdown());
+        assert_policies("README.md", README);
+    }
+
+    /// Every `podFailurePolicy` in `text` lists what no retry mends.
+    fn assert_policies(place: &str, text: &str) {
         let fails: Vec<String> =
             Exit::ALL.iter().filter(|exit| exit.fails_job()).map(|exit| exit.code().to_string()).collect();
         let values = format!("values: [{}]", fails.join(", "));
-        assert!(README.contains(&values), "the README's podFailurePolicy must have `{values}`");
+        let policies: Vec<&str> =
+            text.lines().filter(|line| line.trim_start().starts_with("values: [")).collect();
+        assert_eq!(policies.len(), text.matches("onExitCodes:").count(), "{place}: a policy without a list");
+        assert!(!policies.is_empty(), "{place} has no podFailurePolicy");
+        for policy in policies {
+            assert_eq!(policy.trim(), values, "the podFailurePolicy of {place}");
+        }
+    }
+
+    #[test]
+    fn the_manifests_have_this_policy() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../k8s");
+        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+        assert!(!files.is_empty());
+        for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "yaml")) {
+            assert_policies(&file.display().to_string(), &std::fs::read_to_string(file).unwrap());
+        }
     }
 
     #[test]
