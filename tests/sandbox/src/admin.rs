@@ -20,6 +20,7 @@ pub(crate) const PREFIX: &str = "/_sandbox/";
 struct Query {
     job: String,
     function: String,
+    endpoint: String,
     bucket: String,
     key: String,
     id: String,
@@ -36,8 +37,9 @@ impl Default for Query {
     fn default() -> Self {
         let none = String::new;
         let (lifetime, by) = (Duration::from_hours(1), Duration::ZERO);
-        let (job, id, function, bucket, key) = (none(), none(), none(), none(), none());
-        Self { job, function, bucket, key, id, issuer: none(), sub: none(), aud: none(), lifetime, by }
+        let (job, id, function, endpoint) = (none(), none(), none(), none());
+        let (bucket, key, issuer, sub, aud) = (none(), none(), none(), none(), none());
+        Self { job, function, endpoint, bucket, key, id, issuer, sub, aud, lifetime, by }
     }
 }
 
@@ -85,6 +87,7 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
             done()
         }
         ("GET", "invocations") => written(&cloud.invocations(&query.function).ok_or(Refused::Unknown)?),
+        ("GET", "inferences") => written(&cloud.inferences(&query.endpoint).ok_or(Refused::Unknown)?),
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
         ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),
         ("PUT", "object") => {

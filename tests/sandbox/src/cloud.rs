@@ -19,6 +19,7 @@ use crate::oidc::Issuers;
 use crate::record::{Call, Record};
 use crate::refusal::Refusal;
 use crate::s3::{Object, S3};
+use crate::sagemaker::{EndpointCourse, Inference, SageMaker};
 use crate::sigv4::SigningKeys;
 use crate::world::World;
 
@@ -31,6 +32,7 @@ pub(crate) struct Cloud {
     directory: Mutex<Directory>,
     glue: Mutex<Glue>,
     lambda: Mutex<Lambda>,
+    sagemaker: Mutex<SageMaker>,
     s3: Mutex<S3>,
     logs: Mutex<Logs>,
     faults: Mutex<Faults>,
@@ -62,6 +64,7 @@ impl Cloud {
             directory: Mutex::new(Directory::new(&world)),
             glue: Mutex::new(Glue::new(&world.glue, &world.region, now)),
             lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
+            sagemaker: Mutex::new(SageMaker::new(&world.sagemaker, &world)),
             s3: Mutex::new(S3::new(&world.s3, &world, now)),
             logs: Mutex::new(Logs::new(&world.logs, &world.region, now)),
             faults: Mutex::new(faults),
@@ -85,8 +88,15 @@ impl Cloud {
         lock(&self.lambda)
     }
 
+    pub(crate) fn sagemaker(&self) -> MutexGuard<'_, SageMaker> {
+        lock(&self.sagemaker)
+    }
+
+    /// S3 as it is now.
     pub(crate) fn s3(&self) -> MutexGuard<'_, S3> {
-        lock(&self.s3)
+        let mut s3 = lock(&self.s3);
+        s3.settle(self.clock.now());
+        s3
     }
 
     pub(crate) fn logs(&self) -> MutexGuard<'_, Logs> {
@@ -199,6 +209,20 @@ impl Cloud {
         let known = known.ok_or_else(|| Error::World(format!("no function `{function}`")))?;
         known.function.courses = vec![course];
         Ok(())
+    }
+
+    /// The requests that reached an endpoint; `None` where there is no such endpoint.
+    pub(crate) fn inferences(&self, endpoint: &str) -> Option<Vec<Inference>> {
+        Some(self.sagemaker().named(endpoint)?.inferences.clone())
+    }
+
+    /// The course of an endpoint's requests from now on.
+    pub(crate) fn set_endpoint_course(&self, endpoint: &str, course: EndpointCourse) -> Result<(), Error> {
+        let mut sagemaker = self.sagemaker();
+        let known = sagemaker.named(endpoint);
+        let known = known.ok_or_else(|| Error::World(format!("no endpoint `{endpoint}`")))?;
+        known.endpoint.courses = vec![course];
+        known.endpoint.check()
     }
 
     /// Puts an object for nobody in particular.

@@ -286,7 +286,8 @@ fn response(answer: Answer, request_id: &str, now: OffsetDateTime, s3: bool) -> 
     if let Some(content_type) = answer.content_type {
         response = response.header("content-type", content_type);
     }
-    if let Some(code) = answer.error.filter(|_| !s3) {
+    // S3 says it in the body alone. Numbers stand for refusals that name no code.
+    if let Some(code) = answer.error.filter(|code| !s3 && code.parse::<u16>().is_err()) {
         response = response.header("x-amzn-errortype", code);
     }
     for (name, value) in answer.headers {

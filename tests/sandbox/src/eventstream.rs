@@ -19,6 +19,13 @@ pub(crate) fn event(kind: &str, content_type: &str, payload: &[u8]) -> Bytes {
     frame(&[(":event-type", kind), (":content-type", content_type), (":message-type", "event")], payload)
 }
 
+/// An error that ends the stream.
+pub(crate) fn exception(kind: &str, payload: &[u8]) -> Bytes {
+    let headers =
+        [(":exception-type", kind), (":content-type", "application/json"), (":message-type", "exception")];
+    frame(&headers, payload)
+}
+
 fn frame(headers: &[(&str, &str)], payload: &[u8]) -> Bytes {
     let mut block = BytesMut::new();
     for (name, value) in headers {
@@ -53,6 +60,12 @@ mod tests {
             "0000006f0000005af5fe871f0b3a6576656e742d7479706507000c5061796c6f61644368756e6b0d3a636f6e74656e742d74797065\
              0700186170706c69636174696f6e2f6f637465742d73747265616d0d3a6d6573736167652d747970650700056576656e7468656c6c6f\
              29e71260"
+        );
+        assert_eq!(
+            hex(&exception("ModelStreamError", b"{}")),
+            "000000700000005e102343550f3a657863657074696f6e2d747970650700104d6f64656c53747265616d4572726f720d3a636f6e7465\
+             6e742d747970650700106170706c69636174696f6e2f6a736f6e0d3a6d6573736167652d74797065070009657863657074696f6e7b7d\
+             4a86ad4d"
         );
     }
 }

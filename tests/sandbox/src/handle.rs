@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::glue::{Course, Run};
 use crate::lambda::{FunctionCourse, Invocation};
 use crate::record::Call;
+use crate::sagemaker::{EndpointCourse, Inference};
 use crate::server::{Port, listen};
 use crate::world::World;
 use crate::{Error, tls};
@@ -199,6 +200,24 @@ impl Sandbox {
     /// [`Error::World`] where there is no such function.
     pub fn set_function_course(&self, function: &str, course: FunctionCourse) -> Result<(), Error> {
         self.cloud.set_function_course(function, course)
+    }
+
+    /// The requests that reached the model of a `SageMaker` endpoint, or the queue in front of it, oldest first.
+    pub fn inferences(&self, endpoint: &str) -> Vec<Inference> {
+        self.cloud.inferences(endpoint).unwrap_or_default()
+    }
+
+    /// How many requests reached a `SageMaker` endpoint; 0 for one that does not exist.
+    pub fn inferred(&self, endpoint: &str) -> usize {
+        self.cloud.sagemaker().named(endpoint).map_or(0, |known| known.inferences.len())
+    }
+
+    /// The course of every request to a `SageMaker` endpoint from now on.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such endpoint, or the course does not hold together.
+    pub fn set_endpoint_course(&self, endpoint: &str, course: EndpointCourse) -> Result<(), Error> {
+        self.cloud.set_endpoint_course(endpoint, course)
     }
 
     /// The data of an S3 object, if it is there.

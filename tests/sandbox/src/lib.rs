@@ -36,6 +36,7 @@ mod record;
 mod refusal;
 mod rest;
 mod s3;
+mod sagemaker;
 mod server;
 mod service;
 mod sigv4;
@@ -58,6 +59,9 @@ pub use logs::{LogGroup, LogsWorld, StreamLine};
 pub use policy::{Rule, RuleError};
 pub use record::Call;
 pub use s3::{Bucket, S3World};
+pub use sagemaker::{
+    AsyncOutput, Endpoint, EndpointCourse, Inference, ModelFailure, ModelStreamError, SageMakerWorld,
+};
 pub use service::{Operation, operations};
 pub use world::{Account, ContainerCredentials, InstanceMetadata, Issuer, Role, Trust, User, World};
 

@@ -118,6 +118,11 @@ impl Constraints {
         }
     }
 
+    /// A body over its largest size.
+    pub(crate) fn too_long(&mut self, member: &str, max: usize) {
+        self.fail(member, None, &format!("have length less than or equal to {max}"));
+    }
+
     /// How many members a list may have.
     pub(crate) fn count(&mut self, member: &str, count: usize, min: usize, max: usize) {
         if count < min {

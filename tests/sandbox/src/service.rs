@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, s3, sts};
+use crate::{container, glue, lambda, logs, metadata, s3, sagemaker, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +24,7 @@ pub(crate) enum Service {
     Logs,
     Lambda,
     S3,
+    SageMakerRuntime,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -53,6 +54,7 @@ impl Service {
         Self::Logs,
         Self::Lambda,
         Self::S3,
+        Self::SageMakerRuntime,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -89,6 +91,7 @@ impl Service {
             Self::Logs => "logs",
             Self::Lambda => "lambda",
             Self::S3 => "s3",
+            Self::SageMakerRuntime => "sagemaker-runtime",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -96,7 +99,10 @@ impl Service {
 
     /// Its name in signatures and in actions.
     pub(crate) fn signing_name(self) -> &'static str {
-        self.name()
+        match self {
+            Self::SageMakerRuntime => "sagemaker",
+            other => other.name(),
+        }
     }
 
     pub(crate) fn protocol(self) -> Protocol {
@@ -106,6 +112,7 @@ impl Service {
             Self::Logs => Protocol::Json { target: "Logs_20140328", message: "message" },
             Self::Lambda => Protocol::Rest { lower: lambda::LOWER_CASE, typed: true },
             Self::S3 => Protocol::S3,
+            Self::SageMakerRuntime => Protocol::Rest { lower: &[], typed: false },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -118,6 +125,7 @@ impl Service {
             Self::Logs => logs::OPERATIONS,
             Self::Lambda => lambda::OPERATIONS,
             Self::S3 => s3::OPERATIONS,
+            Self::SageMakerRuntime => sagemaker::runtime::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -127,6 +135,7 @@ impl Service {
     fn routes(self) -> &'static [Route] {
         match self {
             Self::Lambda => lambda::ROUTES,
+            Self::SageMakerRuntime => sagemaker::ROUTES,
             _ => &[],
         }
     }
@@ -143,7 +152,7 @@ impl Service {
     pub(crate) fn is_signed(self, operation: &str) -> bool {
         match self {
             Self::Sts => operation != "AssumeRoleWithWebIdentity",
-            Self::Glue | Self::Logs | Self::Lambda | Self::S3 => true,
+            Self::Glue | Self::Logs | Self::Lambda | Self::S3 | Self::SageMakerRuntime => true,
             Self::ContainerCredentials | Self::InstanceMetadata => false,
         }
     }
@@ -152,7 +161,9 @@ impl Service {
     pub(crate) fn throttled(self) -> Refusal {
         match self {
             Self::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
-            Self::Glue | Self::Logs => Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded"),
+            Self::Glue | Self::Logs | Self::SageMakerRuntime => {
+                Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded")
+            }
             Self::S3 => s3::slow_down(),
             Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
             Self::ContainerCredentials | Self::InstanceMetadata => {
@@ -170,6 +181,7 @@ impl Service {
             Self::Logs => logs::answer(cloud, request).map(|value| accept(value.to_string())),
             Self::Lambda => lambda::answer(cloud, request),
             Self::S3 => s3::answer(cloud, request),
+            Self::SageMakerRuntime => sagemaker::runtime::answer(cloud, request),
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

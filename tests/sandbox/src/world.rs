@@ -12,6 +12,7 @@ use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
 use crate::policy::Rule;
 use crate::s3::S3World;
+use crate::sagemaker::{Endpoint, SageMakerWorld};
 
 /// The AWS that a sandbox plays: accounts, identity providers, roles, services, faults.
 ///
@@ -46,6 +47,9 @@ pub struct World {
     /// Lambda functions.
     #[serde(default)]
     pub lambda: LambdaWorld,
+    /// `SageMaker` endpoints.
+    #[serde(default)]
+    pub sagemaker: SageMakerWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -194,9 +198,10 @@ impl World {
     fn homes(&self) -> Vec<(&str, Option<&str>)> {
         let jobs = self.glue.jobs.iter().map(|job| (&job.account, &job.region));
         let functions = self.lambda.functions.iter().map(|function| (&function.account, &function.region));
+        let endpoints = self.sagemaker.endpoints.iter().map(|endpoint| (&endpoint.account, &endpoint.region));
         let buckets = self.s3.buckets.iter().map(|bucket| (&bucket.account, &bucket.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
-        let homes = jobs.chain(functions).chain(buckets).chain(groups);
+        let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -244,6 +249,7 @@ impl World {
         if let Some((id, _)) = homes.iter().find(|(id, _)| !self.accounts.contains_key(*id)) {
             return wrong(format!("no account `{id}`"));
         }
+        self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         for function in &self.lambda.functions {
             if let Some(version) =
                 function.aliases.values().find(|version| !function.versions.contains(version))

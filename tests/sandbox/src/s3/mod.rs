@@ -11,8 +11,8 @@ pub(crate) use error::{
     denied, expired_session, host_id, not_authentic, not_implemented, refuse, slow_down, unknown_key,
     wrong_token,
 };
+pub(crate) use store::{Arrival, Object, S3, Source, location};
 pub use store::{Bucket, S3World};
-pub(crate) use store::{Object, S3};
 
 use bytes::Bytes;
 

@@ -69,11 +69,33 @@ pub(crate) struct KnownBucket {
     pub(crate) objects: BTreeMap<String, Object>,
 }
 
+/// An object that another service will write.
+#[derive(Clone, Debug)]
+pub(crate) struct Arrival {
+    pub(crate) at: OffsetDateTime,
+    pub(crate) bucket: String,
+    pub(crate) key: String,
+    pub(crate) source: Source,
+    pub(crate) content_type: String,
+}
+
+/// Where the data of an [`Arrival`] comes from.
+#[derive(Clone, Debug)]
+pub(crate) enum Source {
+    Data(Bytes),
+    /// An object, as it is when the time has come. One that is not there is empty.
+    Object {
+        bucket: String,
+        key: String,
+    },
+}
+
 /// S3's state.
 #[derive(Debug)]
 pub(crate) struct S3 {
     pub(crate) terse_denials: bool,
     buckets: BTreeMap<String, KnownBucket>,
+    arrivals: Vec<Arrival>,
 }
 
 impl S3 {
@@ -87,7 +109,11 @@ impl S3 {
             };
             (bucket.name.clone(), known)
         };
-        Self { terse_denials: settings.terse_denials, buckets: settings.buckets.iter().map(known).collect() }
+        Self {
+            terse_denials: settings.terse_denials,
+            buckets: settings.buckets.iter().map(known).collect(),
+            arrivals: Vec::new(),
+        }
     }
 
     pub(crate) fn bucket(&self, name: &str) -> Option<&KnownBucket> {
@@ -101,4 +127,38 @@ impl S3 {
     pub(crate) fn object(&self, bucket: &str, key: &str) -> Option<&Object> {
         self.bucket(bucket)?.objects.get(key)
     }
+
+    /// Announces an object. In a bucket that does not exist, nothing ever appears.
+    pub(crate) fn expect(&mut self, arrival: Arrival) {
+        self.arrivals.push(arrival);
+    }
+
+    /// Writes what is due by now, the earliest first.
+    pub(crate) fn settle(&mut self, now: OffsetDateTime) {
+        if self.arrivals.iter().all(|arrival| arrival.at > now) {
+            return;
+        }
+        let (mut due, later): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut self.arrivals).into_iter().partition(|arrival| arrival.at <= now);
+        self.arrivals = later;
+        due.sort_by_key(|arrival| arrival.at);
+        for Arrival { at, bucket, key, source, content_type } in due {
+            let data = match source {
+                Source::Data(data) => data,
+                Source::Object { bucket, key } => {
+                    self.object(&bucket, &key).map(|object| object.data.clone()).unwrap_or_default()
+                }
+            };
+            if let Some(known) = self.bucket_mut(&bucket) {
+                known.objects.insert(key, Object::new(data, &content_type, at));
+            }
+        }
+    }
+}
+
+/// Bucket and key of `s3://bucket/key`.
+pub(crate) fn location(uri: &str) -> Option<(&str, &str)> {
+    let path = uri.strip_prefix("s3://")?;
+    let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+    (!bucket.is_empty()).then_some((bucket, key))
 }

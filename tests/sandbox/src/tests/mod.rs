@@ -5,6 +5,7 @@ mod glue;
 mod lambda;
 mod logs;
 mod s3;
+mod sagemaker;
 mod sts;
 mod wire;
 

@@ -110,10 +110,11 @@ fn answers_take_their_time() {
 fn an_execution_outlives_its_caller_and_can_be_stopped() {
     let sandbox = start(&function("durable = true\n[[lambda.functions.courses]]\nafter = '600ms'"));
     let named = [("x-amz-durable-execution-name", "one")];
-    drop(connect(&sandbox, &invoke(&named, "7")));
+    let caller = connect(&sandbox, &invoke(&named, "7"));
     while sandbox.invoked("f") < 1 {
         std::thread::yield_now();
     }
+    drop(caller);
     let since = Instant::now();
     let (answer, _) = read(&mut connect(&sandbox, &invoke(&named, "7")));
     assert!(answer.ends_with("\r\n\r\n7") && since.elapsed() < Duration::from_millis(900), "{answer}");
