@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# The documented CronJob against a local AWS: a pod of account 111111111111 runs Glue jobs of account 222222222222.
+# The documented jobs against a local AWS: a pod of account 111111111111 runs Glue jobs, invokes functions and asks a
+# model of account 222222222222.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cargo build --quiet -p sandbox -p glue-trigger
+cargo build --quiet -p sandbox -p glue-trigger -p lambda-invoke -p sagemaker-invoke
 bin=$PWD/target/debug
 dir=$(mktemp -d)
 trap 'kill "$sandbox" 2>/dev/null || true; wait "$sandbox" 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -30,20 +31,32 @@ CONFIG
 
 pod() {
   echo
-  echo "\$ glue-trigger $*"
+  echo "\$ $*"
+  local program=$1
+  shift
   local code=0
   env -i AWS_PROFILE=external AWS_DEFAULT_REGION=us-east-2 AWS_CONFIG_FILE="$dir/aws-config" \
     AWS_ENDPOINT_URL="$url" AWS_CA_BUNDLE="$dir/ca.pem" HOSTNAME=demo JOB_LOG_FORMAT=text \
-    "$bin/glue-trigger" "$@" || code=$?
-  echo "exit code $code"
+    "$bin/$program" "$@" || code=$?
+  echo; echo "exit code $code"
   [ "$code" = "$expected" ] || { echo "expected $expected" >&2; exit 1; }
 }
 
-expected=0 pod --job-name nightly-etl --poll-interval 500ms --logs --idempotency-key demo-1
+expected=0 pod glue-trigger --job-name nightly-etl --poll-interval 500ms --logs --idempotency-key demo-1
 echo; echo "The same key again: nothing is started, the result is reported."
-expected=0 pod --job-name nightly-etl --output text --idempotency-key demo-1
+expected=0 pod glue-trigger --job-name nightly-etl --output text --idempotency-key demo-1
 echo; echo "A job that fails."
-expected=10 pod --job-name broken-etl --poll-interval 500ms --logs --output text
+expected=10 pod glue-trigger --job-name broken-etl --poll-interval 500ms --logs --output text
+
+echo; echo "A Lambda function, whose answer must say that all is well."
+expected=0 pod lambda-invoke --function-name nightly-report --payload '{}' --expect "status == 'ok'"
+echo; echo "A function that fails: the AWS CLI would exit with 0."
+expected=10 pod lambda-invoke --function-name broken-report --payload '{}'
+echo; echo "Three lines, three invocations, three answers in order."
+printf '{"order":1}\n{"order":2}\n{"order":3}\n' >"$dir/orders.jsonl"
+expected=0 pod lambda-invoke --function-name nightly-report --batch "$dir/orders.jsonl"
+echo; echo "A model behind a SageMaker endpoint."
+expected=0 pod sagemaker-invoke endpoint --endpoint-name scoring --content-type text/csv --body "1,2,3"
 
 echo; echo "What the local AWS saw:"
 cat "$dir/requests"

@@ -70,7 +70,7 @@ impl Sink {
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
         let out: Box<dyn Write + Send> = match open {
-            Open::Replace => Box::new(Fresh { file: options.open(path).map_err(failed)?, written: false }),
+            Open::Replace => Box::new(Fresh { file: options.open(path).map_err(failed)?, emptied: false }),
             Open::Append => {
                 let mut file = options.read(true).open(path).map_err(failed)?;
                 drop_torn_line(&mut file).map_err(failed)?;
@@ -98,9 +98,18 @@ impl Sink {
     /// # Errors
     /// The writing failed.
     pub async fn flush(&mut self) -> Result<(), SinkError> {
-        if self.buffer.is_empty() {
-            return Ok(());
-        }
+        if self.buffer.is_empty() { Ok(()) } else { self.hand_on().await }
+    }
+
+    /// Ends it: hands on everything that was taken, and empties a file that was to be replaced by nothing.
+    ///
+    /// # Errors
+    /// The writing failed.
+    pub async fn finish(mut self) -> Result<(), SinkError> {
+        self.hand_on().await
+    }
+
+    async fn hand_on(&mut self) -> Result<(), SinkError> {
         let failed = |source| SinkError { place: self.place.clone(), source };
         let gone = || io::Error::other("an earlier write was given up");
         let mut out = self.out.take().ok_or_else(|| failed(gone()))?;
@@ -117,22 +126,31 @@ impl Sink {
     }
 }
 
-/// A file that keeps what is in it until there is something to put there.
+/// A file that keeps what is in it until there is something to put there, or it is known that there is nothing.
 struct Fresh {
     file: File,
-    written: bool,
+    emptied: bool,
+}
+
+impl Fresh {
+    /// A pipe or a device has no length to set.
+    fn empty(&mut self) -> io::Result<()> {
+        if !self.emptied && self.file.metadata()?.is_file() {
+            self.file.set_len(0)?;
+        }
+        self.emptied = true;
+        Ok(())
+    }
 }
 
 impl Write for Fresh {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        if !self.written && self.file.metadata()?.is_file() {
-            self.file.set_len(0)?;
-        }
-        self.written = true;
+        self.empty()?;
         self.file.write(bytes)
     }
 
     fn flush(&mut self) -> io::Result<()> {
+        self.empty()?;
         self.file.flush()
     }
 }
@@ -182,6 +200,8 @@ mod tests {
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "old and long");
         write(&path, Open::Replace, &["new", "er"]).await;
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "newer");
+        Sink::file(&path, Open::Replace).unwrap().finish().await.unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "", "an empty answer is an answer");
     }
 
     #[tokio::test]

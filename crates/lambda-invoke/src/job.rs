@@ -192,6 +192,7 @@ async fn stream(
         }
     };
     let (answer, failure) = awaited(streaming, call, &Naming::Plain, ctx).await?;
+    sink.finish().await?;
     let show = if to_file { Show::Facts } else { Show::Nothing };
     finish(call, &answer, failure, show, None, request).await
 }
@@ -360,7 +361,7 @@ async fn finish(
     Ok(match (show, sink) {
         (Show::Payload, Some(mut sink)) => {
             sink.write(&answer.payload).await?;
-            sink.flush().await?;
+            sink.finish().await?;
             report(facts())
         }
         (Show::Payload, None) => report(String::new()).with_bytes(answer.payload.clone()),
