@@ -88,6 +88,11 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
         }
         ("GET", "invocations") => written(&cloud.invocations(&query.function).ok_or(Refused::Unknown)?),
         ("GET", "inferences") => written(&cloud.inferences(&query.endpoint).ok_or(Refused::Unknown)?),
+        ("GET", "training-jobs") => written(&cloud.training_jobs()),
+        ("DELETE", "training-jobs") => {
+            cloud.stop_training_job(&query.job)?;
+            done()
+        }
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
         ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),
         ("PUT", "object") => {

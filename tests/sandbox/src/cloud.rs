@@ -19,7 +19,7 @@ use crate::oidc::Issuers;
 use crate::record::{Call, Record};
 use crate::refusal::Refusal;
 use crate::s3::{Object, S3};
-use crate::sagemaker::{EndpointCourse, Inference, SageMaker};
+use crate::sagemaker::{EndpointCourse, Inference, SageMaker, TrainingCourse, TrainingJob};
 use crate::sigv4::SigningKeys;
 use crate::world::World;
 
@@ -223,6 +223,31 @@ impl Cloud {
         let known = known.ok_or_else(|| Error::World(format!("no endpoint `{endpoint}`")))?;
         known.endpoint.courses = vec![course];
         known.endpoint.check()
+    }
+
+    /// All training jobs, oldest first.
+    pub(crate) fn training_jobs(&self) -> Vec<TrainingJob> {
+        self.sagemaker().training.list(&self.clock)
+    }
+
+    /// Stops a training job for nobody in particular.
+    pub(crate) fn stop_training_job(&self, name: &str) -> Result<(), Error> {
+        let mut sagemaker = self.sagemaker();
+        let job = sagemaker.training.named(name);
+        let arn = job.ok_or_else(|| Error::World(format!("no training job `{name}`")))?.arn.clone();
+        sagemaker.training.stop(&arn, &mut self.logs(), self.clock.now()).map_err(|status| Error::Refused {
+            code: "ValidationException".into(),
+            message: format!("it is {status}"),
+        })
+    }
+
+    /// The course of training jobs from now on.
+    pub(crate) fn set_training_course(&self, course: TrainingCourse) -> Result<(), Error> {
+        if course.steps.is_empty() {
+            return Err(Error::World("a training course needs a step".into()));
+        }
+        self.sagemaker().training.courses = vec![course];
+        Ok(())
     }
 
     /// Puts an object for nobody in particular.

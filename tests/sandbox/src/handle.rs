@@ -15,7 +15,7 @@ use crate::fault::Fault;
 use crate::glue::{Course, Run};
 use crate::lambda::{FunctionCourse, Invocation};
 use crate::record::Call;
-use crate::sagemaker::{EndpointCourse, Inference};
+use crate::sagemaker::{EndpointCourse, Inference, TrainingCourse, TrainingJob};
 use crate::server::{Port, listen};
 use crate::world::World;
 use crate::{Error, tls};
@@ -218,6 +218,27 @@ impl Sandbox {
     /// [`Error::World`] where there is no such endpoint, or the course does not hold together.
     pub fn set_endpoint_course(&self, endpoint: &str, course: EndpointCourse) -> Result<(), Error> {
         self.cloud.set_endpoint_course(endpoint, course)
+    }
+
+    /// All `SageMaker` training jobs, oldest first.
+    pub fn training_jobs(&self) -> Vec<TrainingJob> {
+        self.cloud.training_jobs()
+    }
+
+    /// Stops a training job as if someone else did.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such job, [`Error::Refused`] where it is not in progress.
+    pub fn stop_training_job(&self, name: &str) -> Result<(), Error> {
+        self.cloud.stop_training_job(name)
+    }
+
+    /// The course of every training job from now on.
+    ///
+    /// # Errors
+    /// [`Error::World`] where the course has no step.
+    pub fn set_training_course(&self, course: TrainingCourse) -> Result<(), Error> {
+        self.cloud.set_training_course(course)
     }
 
     /// The data of an S3 object, if it is there.

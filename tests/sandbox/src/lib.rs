@@ -61,6 +61,7 @@ pub use record::Call;
 pub use s3::{Bucket, S3World};
 pub use sagemaker::{
     AsyncOutput, Endpoint, EndpointCourse, Inference, ModelFailure, ModelStreamError, SageMakerWorld,
+    TrainingCourse, TrainingJob, TrainingLog, TrainingStep,
 };
 pub use service::{Operation, operations};
 pub use world::{Account, ContainerCredentials, InstanceMetadata, Issuer, Role, Trust, User, World};

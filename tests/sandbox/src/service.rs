@@ -25,6 +25,7 @@ pub(crate) enum Service {
     Lambda,
     S3,
     SageMakerRuntime,
+    SageMaker,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -55,6 +56,7 @@ impl Service {
         Self::Lambda,
         Self::S3,
         Self::SageMakerRuntime,
+        Self::SageMaker,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -92,6 +94,7 @@ impl Service {
             Self::Lambda => "lambda",
             Self::S3 => "s3",
             Self::SageMakerRuntime => "sagemaker-runtime",
+            Self::SageMaker => "sagemaker",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -113,6 +116,7 @@ impl Service {
             Self::Lambda => Protocol::Rest { lower: lambda::LOWER_CASE, typed: true },
             Self::S3 => Protocol::S3,
             Self::SageMakerRuntime => Protocol::Rest { lower: &[], typed: false },
+            Self::SageMaker => Protocol::Json { target: "SageMaker", message: "Message" },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -126,6 +130,7 @@ impl Service {
             Self::Lambda => lambda::OPERATIONS,
             Self::S3 => s3::OPERATIONS,
             Self::SageMakerRuntime => sagemaker::runtime::OPERATIONS,
+            Self::SageMaker => sagemaker::training::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -152,7 +157,9 @@ impl Service {
     pub(crate) fn is_signed(self, operation: &str) -> bool {
         match self {
             Self::Sts => operation != "AssumeRoleWithWebIdentity",
-            Self::Glue | Self::Logs | Self::Lambda | Self::S3 | Self::SageMakerRuntime => true,
+            Self::Glue | Self::Logs | Self::Lambda | Self::S3 | Self::SageMakerRuntime | Self::SageMaker => {
+                true
+            }
             Self::ContainerCredentials | Self::InstanceMetadata => false,
         }
     }
@@ -161,7 +168,7 @@ impl Service {
     pub(crate) fn throttled(self) -> Refusal {
         match self {
             Self::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
-            Self::Glue | Self::Logs | Self::SageMakerRuntime => {
+            Self::Glue | Self::Logs | Self::SageMakerRuntime | Self::SageMaker => {
                 Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded")
             }
             Self::S3 => s3::slow_down(),
@@ -182,6 +189,9 @@ impl Service {
             Self::Lambda => lambda::answer(cloud, request),
             Self::S3 => s3::answer(cloud, request),
             Self::SageMakerRuntime => sagemaker::runtime::answer(cloud, request),
+            Self::SageMaker => {
+                sagemaker::training::answer(cloud, request).map(|value| accept(value.to_string()))
+            }
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

@@ -47,7 +47,7 @@ pub struct World {
     /// Lambda functions.
     #[serde(default)]
     pub lambda: LambdaWorld,
-    /// `SageMaker` endpoints.
+    /// `SageMaker` endpoints, and the courses of training jobs.
     #[serde(default)]
     pub sagemaker: SageMakerWorld,
     /// S3 buckets.
@@ -250,6 +250,9 @@ impl World {
             return wrong(format!("no account `{id}`"));
         }
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
+        if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
+            return wrong("a training course needs a step".into());
+        }
         for function in &self.lambda.functions {
             if let Some(version) =
                 function.aliases.values().find(|version| !function.versions.contains(version))

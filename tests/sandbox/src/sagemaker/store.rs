@@ -8,6 +8,7 @@ use serde::{Serialize, Serializer};
 
 use super::SageMakerWorld;
 use super::endpoint::{Endpoint, EndpointCourse};
+use super::job::TrainingJobs;
 use crate::crypto::base64;
 use crate::world::World;
 
@@ -53,6 +54,7 @@ impl KnownEndpoint {
 #[derive(Debug)]
 pub(crate) struct SageMaker {
     endpoints: Vec<KnownEndpoint>,
+    pub(crate) training: TrainingJobs,
 }
 
 impl SageMaker {
@@ -63,7 +65,10 @@ impl SageMaker {
             inferences: Vec::new(),
             begun: 0,
         };
-        Self { endpoints: settings.endpoints.iter().map(known).collect() }
+        Self {
+            endpoints: settings.endpoints.iter().map(known).collect(),
+            training: TrainingJobs::new(settings),
+        }
     }
 
     /// The endpoint of a name, which may be in any case.

@@ -7,6 +7,7 @@ mod logs;
 mod s3;
 mod sagemaker;
 mod sts;
+mod training;
 mod wire;
 
 use std::time::Duration;
@@ -123,7 +124,11 @@ impl Bench {
 
     /// A call of a JSON service: status and answer.
     fn json(&self, keys: &Keys, target: &str, parameters: &Value) -> (u16, Value) {
-        let service = if target.starts_with("AWSGlue") { "glue" } else { "logs" };
+        let service = match target.split('.').next() {
+            Some("AWSGlue") => "glue",
+            Some("SageMaker") => "sagemaker",
+            _ => "logs",
+        };
         let body = parameters.to_string();
         let reply = self.send("POST", "/", self.headers(service, Some(target), Some(keys), &body), &body);
         let answer = serde_json::from_slice(&reply.response.body().bytes()).unwrap_or_default();
