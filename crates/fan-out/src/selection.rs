@@ -84,7 +84,10 @@ mod tests {
         for line in [0, 1, 2, 8] {
             selection.leave_out(line);
         }
+        assert_eq!(selection.done.ranges(), 2, "2 and 8 are places 0 and 2");
+        selection.leave_out(5);
+        assert_eq!(selection.done.ranges(), 1);
         let taken: Vec<u64> = (1..=12).filter(|line| selection.takes(*line)).collect();
-        assert_eq!((taken, selection.skipped()), (vec![5, 11], 2));
+        assert_eq!((taken, selection.skipped()), (vec![11], 3));
     }
 }

@@ -332,6 +332,17 @@ async fn the_deadline_leaves_what_is_unknown() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_signal_is_told_before_any_other_end() {
+    let call = async |item: &Item| {
+        sleep(secs(if item.line == 1 { 5 } else { 12 })).await;
+        Ok(failed())
+    };
+    let told = Some((secs(10), Told::Signal(Exit::Interrupted)));
+    let ran = Trial { told, max_failures: Some(1), ..Trial::of(100) }.run(call).await;
+    assert_eq!((ran.statuses().len(), ran.summary().exit()), (16, Exit::Interrupted));
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_done_in_time_was_not_ended() {
     for who in [Told::Signal(Exit::Terminated), Told::Deadline] {
         let call = async |item: &Item| {
