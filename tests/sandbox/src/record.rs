@@ -9,7 +9,8 @@ use serde_json::Value;
 /// One request, as the sandbox saw it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
-    /// Service in lower case: `sts`, `glue`, `logs`, `container-credentials`, `instance-metadata`; `unknown` otherwise.
+    /// Service in lower case: `sts`, `glue`, `logs`, `lambda`, `s3`, `sagemaker-runtime`, `sagemaker`,
+    /// `container-credentials`, `instance-metadata`; `unknown` otherwise.
     pub service: String,
     /// Operation, as the service names it; method and path where no service is known.
     pub operation: String,
@@ -40,7 +41,8 @@ pub struct Call {
     pub proxied: bool,
     /// `User-Agent` header.
     pub user_agent: String,
-    /// Parameters in the service's own spelling. The web identity token is left out.
+    /// Parameters in the service's own spelling. The web identity token is left out; of a body that is long or no
+    /// text there is the length only.
     pub parameters: Value,
 }
 

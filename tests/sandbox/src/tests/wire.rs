@@ -115,9 +115,8 @@ fn an_execution_outlives_its_caller_and_can_be_stopped() {
         std::thread::yield_now();
     }
     drop(caller);
-    let since = Instant::now();
     let (answer, _) = read(&mut connect(&sandbox, &invoke(&named, "7")));
-    assert!(answer.ends_with("\r\n\r\n7") && since.elapsed() < Duration::from_millis(900), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n7"), "{answer}");
     assert_eq!(sandbox.invoked("f"), 1);
 
     sandbox
@@ -151,7 +150,7 @@ fn an_execution_outlives_its_caller_and_can_be_stopped() {
 
 #[test]
 fn streams_and_their_ends() {
-    let course = "[[lambda.functions.courses]]\nchunks = ['one', 'two']\nevery = '300ms'\n";
+    let course = "[[lambda.functions.courses]]\nchunks = ['one', 'two']\nevery = '1s'\n";
     let sandbox = start(&function(&format!("{course}{course}cut = true")));
     let target = ("POST", "/2021-11-15/functions/f%3A1/response-streaming-invocations");
     let mut stream = connect(&sandbox, &request("lambda", target, &[], b""));
