@@ -48,5 +48,6 @@ dist: ## Build the static binaries of the images into target/*/dist
 	@ls -l $(BINARIES:%=$(DIST)/%)
 
 .PHONY: bench
-bench: ## Measure the static binary against a floor, curl and the AWS CLI
+bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
 	tests/bench/run.py --build
+	tests/bench/fan_out.py

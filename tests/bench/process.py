@@ -34,13 +34,23 @@ class Cost:
     wall_ms: float = 0.0
 
 
+@dataclass
+class Whole:
+    """All about one process that ran for long: the time includes the start of a small shell."""
+
+    printed: str
+    cpu_ms: float
+    wall_ms: float
+    rss_kib: int
+
+
 class Runner:
     """Runs processes one at a time, with their output in files."""
 
     def __init__(self, directory: Path, profiles: Path) -> None:
         """Scratch files go to the one directory, callgrind's profiles to the other."""
         self.out, self.err, self.profiles = directory / "stdout", directory / "stderr", profiles
-        # Orphans come to us: see `memory`.
+        # Orphans come to us: see `whole`.
         if ctypes.CDLL(None, use_errno=True).prctl(36, 1, 0, 0, 0) != 0:  # PR_SET_CHILD_SUBREAPER
             raise Wrong("prctl(PR_SET_CHILD_SUBREAPER) failed")
 
@@ -76,24 +86,32 @@ class Runner:
         drive(work, timed)
         return cost
 
-    def memory(self, work: Work) -> int:
-        """Peak resident memory in KiB: the largest of the round's processes.
+    def whole(self, command: list[str], env: dict[str, str]) -> Whole:
+        """Runs a process and gives everything about it, its true peak memory too.
 
         The kernel counts the peak of a process from before its exec, where it is still a copy of its parent:
         of this large Python. So a small shell starts the process and leaves it to us.
         """
+        start = time.perf_counter()
+        shell = self.spawn(["/bin/sh", "-c", '"$@" &', "sh", *command], env)
+        ended, status, usage = os.wait4(-1, 0)
+        if ended == shell:
+            _, status, usage = os.wait4(-1, 0)
+        else:
+            os.waitpid(shell, 0)
+        wall_ms = (time.perf_counter() - start) * 1000
+        cpu_ms = (usage.ru_utime + usage.ru_stime) * 1000
+        return Whole(self.check(command, status), cpu_ms, wall_ms, usage.ru_maxrss)
+
+    def memory(self, work: Work) -> int:
+        """Peak resident memory in KiB: the largest of the round's processes."""
         peak = 0
 
         def watched(command: list[str]) -> str:
             nonlocal peak
-            shell = self.spawn(["/bin/sh", "-c", '"$@" &', "sh", *command], work.env)
-            ended, status, usage = os.wait4(-1, 0)
-            if ended == shell:
-                _, status, usage = os.wait4(-1, 0)
-            else:
-                os.waitpid(shell, 0)
-            peak = max(peak, usage.ru_maxrss)
-            return self.check(command, status)
+            ran = self.whole(command, work.env)
+            peak = max(peak, ran.rss_kib)
+            return ran.printed
 
         drive(work, watched)
         return peak

@@ -49,18 +49,18 @@ impl Host {
         &self.authority
     }
 
-    /// `POST /`; gives the body of a good answer.
-    pub(crate) fn post(&mut self, headers: &[(&str, &str)], body: &str) -> io::Result<String> {
+    /// Posts to a path; gives the body of a good answer.
+    pub(crate) fn post(&mut self, path: &str, headers: &[(&str, &str)], body: &str) -> io::Result<String> {
         let lines: String = headers.iter().flat_map(|(name, value)| [*name, ": ", *value, "\r\n"]).collect();
         let length = body.len();
         // One write, so one TLS record and one packet.
-        let request = format!("POST / HTTP/1.1\r\n{lines}content-length: {length}\r\n\r\n{body}");
+        let request = format!("POST {path} HTTP/1.1\r\n{lines}content-length: {length}\r\n\r\n{body}");
         self.stream.write_all(request.as_bytes())?;
         self.stream.flush()?;
         self.answer()
     }
 
-    /// Reads an answer that says its length, as those of STS and Glue do.
+    /// Reads an answer that says its length, as those of all four services do.
     fn answer(&mut self) -> io::Result<String> {
         let mut bytes = Vec::new();
         let mut chunk = [0; 8192];

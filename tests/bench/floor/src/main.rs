@@ -1,12 +1,15 @@
-//! The floor: the least that a program can do for the work of one short `glue-trigger` run.
+//! The floor: the least that a program can do for the work of one short run of a product.
 //!
-//! Two hops through STS (`AssumeRoleWithWebIdentity`, then `AssumeRole`), a Glue `StartJobRun` and one
-//! `GetJobRun`, over TLS to two hosts, one connection each. No SDK, no async runtime, no options, no retries,
-//! answers searched instead of parsed. What `glue-trigger` spends above this is the price of everything that
-//! makes it fit for use; the benchmark holds that price to a budget.
+//! Two hops through STS (`AssumeRoleWithWebIdentity`, then `AssumeRole`), then what the first argument names –
+//! `glue`: a `StartJobRun` and one `GetJobRun`; `lambda`: an `Invoke`; `sagemaker`: an `InvokeEndpoint` – over TLS to
+//! two hosts, one connection each. No SDK, no async runtime, no options, no retries, answers searched instead of
+//! parsed. What a product spends above this is the price of everything that makes it fit for use; the benchmark holds
+//! that price to a budget.
 //!
-//! Everything comes from the environment: `AWS_ENDPOINT_URL_STS`, `AWS_ENDPOINT_URL_GLUE`, `AWS_CA_BUNDLE`,
-//! `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `ROLE_A`, `ROLE_B` and `GLUE_JOB_NAME`.
+//! Everything else comes from the environment: `AWS_ENDPOINT_URL_STS`, `AWS_CA_BUNDLE`, `AWS_WEB_IDENTITY_TOKEN_FILE`,
+//! `AWS_REGION`, `ROLE_A`, `ROLE_B`, and of the work itself its `AWS_ENDPOINT_URL_GLUE` and `GLUE_JOB_NAME`, or
+//! `AWS_ENDPOINT_URL_LAMBDA`, `LAMBDA_FUNCTION_NAME` and `LAMBDA_PAYLOAD`, or `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME`,
+//! `SAGEMAKER_ENDPOINT_NAME` and `SAGEMAKER_BODY`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
@@ -16,21 +19,18 @@
 
 mod host;
 mod pick;
+mod service;
 mod sigv4;
 
 use std::io::{self, Error};
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use host::Host;
 use pick::{json_text, xml_text};
-use sigv4::{Keys, Scope};
-
-/// The query protocol's version of STS.
-const STS_VERSION: &str = "2011-06-15";
-/// Name of both role sessions.
-const SESSION: &str = "floor";
+use rustls::ClientConfig;
+use service::Service;
+use sigv4::Keys;
 
 fn main() -> ExitCode {
     match run() {
@@ -45,150 +45,72 @@ fn main() -> ExitCode {
     }
 }
 
-/// The whole work; gives the run's id and state.
+/// What comes after the chain: with the region, the TLS and the keys to use; gives what to print.
+type Work = fn(&str, Arc<ClientConfig>, &Keys) -> io::Result<String>;
+
+/// The whole work; gives what to print.
 fn run() -> io::Result<String> {
+    let work: Work = match std::env::args().nth(1).as_deref() {
+        Some("glue") => glue,
+        Some("lambda") => lambda,
+        Some("sagemaker") => sagemaker,
+        _ => return Err(Error::other("the first argument is glue, lambda or sagemaker")),
+    };
     let region = variable("AWS_REGION")?;
-    let job = variable("GLUE_JOB_NAME")?;
     let token = std::fs::read_to_string(variable("AWS_WEB_IDENTITY_TOKEN_FILE")?)?;
     let tls = host::trusting(&variable("AWS_CA_BUNDLE")?)?;
 
-    let mut sts = Service {
-        host: Host::connect(&variable("AWS_ENDPOINT_URL_STS")?, Arc::clone(&tls))?,
-        region: &region,
-        name: "sts",
-    };
+    let mut sts = service("sts", "AWS_ENDPOINT_URL_STS", &region, Arc::clone(&tls))?;
     let first_role = [("RoleArn", variable("ROLE_A")?), ("WebIdentityToken", token.trim().to_owned())];
     let first = keys(&sts.query(None, "AssumeRoleWithWebIdentity", &first_role)?)?;
     let second = keys(&sts.query(Some(&first), "AssumeRole", &[("RoleArn", variable("ROLE_B")?)])?)?;
+    work(&region, tls, &second)
+}
 
-    let host = Host::connect(&variable("AWS_ENDPOINT_URL_GLUE")?, tls)?;
-    let mut glue = Service { host, region: &region, name: "glue" };
-    let started = glue.json(&second, "AWSGlue.StartJobRun", &format!(r#"{{"JobName":"{job}"}}"#))?;
+/// Starts a run and looks at it once; gives its id and state.
+fn glue(region: &str, tls: Arc<ClientConfig>, keys: &Keys) -> io::Result<String> {
+    let job = variable("GLUE_JOB_NAME")?;
+    let mut glue = service("glue", "AWS_ENDPOINT_URL_GLUE", region, tls)?;
+    let started = glue.json(keys, "AWSGlue.StartJobRun", &format!(r#"{{"JobName":"{job}"}}"#))?;
     let id = json_text(&started, "JobRunId")?;
     let asked = format!(r#"{{"JobName":"{job}","RunId":"{id}"}}"#);
-    let looked = glue.json(&second, "AWSGlue.GetJobRun", &asked)?;
+    let looked = glue.json(keys, "AWSGlue.GetJobRun", &asked)?;
     match json_text(&looked, "JobRunState")? {
         "SUCCEEDED" => Ok(format!("{id} SUCCEEDED")),
         state => Err(Error::other(format!("run {id} is {state} at the first look"))),
     }
 }
 
+/// Invokes a function; gives its answer.
+fn lambda(region: &str, tls: Arc<ClientConfig>, keys: &Keys) -> io::Result<String> {
+    let path = format!("/2015-03-31/functions/{}/invocations", variable("LAMBDA_FUNCTION_NAME")?);
+    let mut lambda = service("lambda", "AWS_ENDPOINT_URL_LAMBDA", region, tls)?;
+    lambda.rest(keys, &path, &variable("LAMBDA_PAYLOAD")?)
+}
+
+/// Asks an endpoint's model; gives its answer.
+fn sagemaker(region: &str, tls: Arc<ClientConfig>, keys: &Keys) -> io::Result<String> {
+    let path = format!("/endpoints/{}/invocations", variable("SAGEMAKER_ENDPOINT_NAME")?);
+    let mut runtime = service("sagemaker", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", region, tls)?;
+    runtime.rest(keys, &path, &variable("SAGEMAKER_BODY")?)
+}
+
 fn variable(name: &str) -> io::Result<String> {
     std::env::var(name).map_err(|err| Error::other(format!("{name}: {err}")))
+}
+
+/// A service by its name in signatures, at the endpoint that a variable holds.
+fn service<'a>(
+    name: &'static str,
+    endpoint: &str,
+    region: &'a str,
+    tls: Arc<ClientConfig>,
+) -> io::Result<Service<'a>> {
+    Ok(Service { host: Host::connect(&variable(endpoint)?, tls)?, region, name })
 }
 
 /// The credentials in an answer of STS.
 fn keys(answer: &str) -> io::Result<Keys> {
     let text = |tag| xml_text(answer, tag).map(str::to_owned);
     Ok(Keys { id: text("AccessKeyId")?, secret: text("SecretAccessKey")?, token: text("SessionToken")? })
-}
-
-/// One service at one host.
-struct Service<'a> {
-    host: Host,
-    region: &'a str,
-    name: &'static str,
-}
-
-impl Service<'_> {
-    /// A call in the query protocol; gives the XML answer.
-    fn query(
-        &mut self,
-        keys: Option<&Keys>,
-        action: &str,
-        parameters: &[(&str, String)],
-    ) -> io::Result<String> {
-        let mut form = format!("Action={action}&Version={STS_VERSION}&RoleSessionName={SESSION}");
-        for (name, value) in parameters {
-            form.extend(["&", name, "=", &form_encoded(value)]);
-        }
-        self.call(keys, "application/x-www-form-urlencoded", None, &form)
-    }
-
-    /// A call in the JSON protocol; gives the JSON answer.
-    fn json(&mut self, keys: &Keys, target: &str, body: &str) -> io::Result<String> {
-        self.call(Some(keys), "application/x-amz-json-1.1", Some(target), body)
-    }
-
-    fn call(
-        &mut self,
-        keys: Option<&Keys>,
-        content_type: &str,
-        target: Option<&str>,
-        body: &str,
-    ) -> io::Result<String> {
-        let seconds = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Error::other)?.as_secs();
-        let date = amz_date(seconds);
-        let authority = self.host.authority().to_owned();
-        // In the order that the signature wants: by name.
-        let mut headers = vec![("content-type", content_type), ("host", &authority), ("x-amz-date", &date)];
-        headers.extend(keys.map(|keys| ("x-amz-security-token", keys.token.as_str())));
-        headers.extend(target.map(|target| ("x-amz-target", target)));
-        let scope = Scope { date: &date, region: self.region, service: self.name };
-        let authorization = keys.map(|keys| sigv4::authorization(keys, scope, &headers, body));
-        headers.extend(authorization.as_deref().map(|value| ("authorization", value)));
-        self.host.post(&headers, body)
-    }
-}
-
-/// Percent-encodes everything but RFC 3986's unreserved characters.
-fn form_encoded(text: &str) -> String {
-    let mut out = String::with_capacity(text.len() + text.len() / 4);
-    for byte in text.bytes() {
-        match byte {
-            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
-            _ => out.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
-        }
-    }
-    out
-}
-
-fn hex_digit(value: u8) -> char {
-    char::from_digit(value.into(), 16).unwrap_or('0').to_ascii_uppercase()
-}
-
-/// Seconds since 1970 as `20150830T123600Z`.
-fn amz_date(seconds: u64) -> String {
-    let (days, second) = (seconds / 86_400, seconds % 86_400);
-    // Years are counted from March of year 0, so that the leap day ends them: 719,468 days before 1970, in
-    // periods of 400 years = 146,097 days.
-    let days = days + 719_468;
-    let (period, day) = (days / 146_097, days % 146_097);
-    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
-    let day = day - (365 * year + year / 4 - year / 100);
-    // March to January hold 153 days every five months.
-    let month = (5 * day + 2) / 153;
-    let day = day - (153 * month + 2) / 5 + 1;
-    let (month, turn) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
-    let year = period * 400 + year + turn;
-    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
-    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dates() {
-        for (seconds, expected) in [
-            (0, "19700101T000000Z"),
-            (951_782_399, "20000228T235959Z"),
-            (951_782_400, "20000229T000000Z"),
-            (1_440_938_160, "20150830T123600Z"),
-            (1_735_689_599, "20241231T235959Z"),
-            (1_740_787_200, "20250301T000000Z"),
-            (4_107_542_400, "21000301T000000Z"),
-        ] {
-            assert_eq!(amz_date(seconds), expected);
-        }
-    }
-
-    #[test]
-    fn forms() {
-        assert_eq!(
-            form_encoded("arn:aws:iam::1:role/a_b-c.d~e f"),
-            "arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa_b-c.d~e%20f"
-        );
-    }
 }
