@@ -179,7 +179,13 @@ fn a_shard_without_an_index_is_refused_before_any_line() {
         .assert_exit(2)
         .assert_says("JOB_COMPLETION_INDEX");
     assert_eq!(sent(&site), 0);
-    site.run(f(&["--shard", "0", "--shard-count", "3"])).assert_exit(2).assert_says("--batch");
+    let elsewhere = pod("");
+    elsewhere.run(f(&["--shard", "0", "--shard-count", "3"])).assert_exit(2).assert_says("--batch");
+    elsewhere
+        .run(f(&["--batch", "-", "--shard", "3", "--shard-count", "3"]))
+        .assert_exit(2)
+        .assert_says("there is no shard 3");
+    assert_nothing_sent(&elsewhere);
     site.run(f(&["--batch", "/nowhere"])).assert_exit(2).assert_says("/nowhere");
     assert_eq!(sent(&site), 0);
 }

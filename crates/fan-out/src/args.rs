@@ -78,16 +78,20 @@ pub struct BatchArgs {
 
 impl BatchArgs {
     /// The batch, where one was asked for.
-    pub fn into_batch(self) -> Option<Batch> {
+    ///
+    /// # Errors
+    /// There is no such shard, as a sentence for the user.
+    pub fn into_batch(self) -> Result<Option<Batch>, String> {
         let Self { batch, concurrency, max_failures, resume, shard, shard_count } = self;
-        Some(Batch {
-            source: batch?,
-            concurrency: concurrency.into(),
-            max_failures,
-            resume,
-            shard: shard.zip(shard_count),
-            longest_line: LONGEST_LINE,
-        })
+        let Some(source) = batch else { return Ok(None) };
+        let shard = shard.zip(shard_count);
+        if let Some((ShardIndex::Fixed(index), count)) = shard
+            && Shard::new(index, count).is_none()
+        {
+            return Err(Error::NoSuchShard { index, count }.to_string());
+        }
+        let concurrency = concurrency.into();
+        Ok(Some(Batch { source, concurrency, max_failures, resume, shard, longest_line: LONGEST_LINE }))
     }
 }
 
@@ -187,7 +191,7 @@ mod tests {
 
     fn parse(line: &str) -> Result<Option<Batch>, String> {
         let args = ["test"].into_iter().chain(line.split_whitespace());
-        Cli::try_parse_from(args).map(|cli| cli.batch.into_batch()).map_err(|err| err.to_string())
+        Cli::try_parse_from(args).map_err(|err| err.to_string())?.batch.into_batch()
     }
 
     fn batch(line: &str) -> Batch {
@@ -247,7 +251,8 @@ mod tests {
     #[test]
     fn shards() {
         let takes = |line: &str, index: Option<&str>| {
-            let mut selection = batch(line).selection(index).map_err(|err| err.to_string())?;
+            let batch = parse(line)?.expect("a batch");
+            let mut selection = batch.selection(index).map_err(|err| err.to_string())?;
             Ok::<_, String>((1..=6).filter(|line| selection.takes(*line)).collect::<Vec<u64>>())
         };
         assert_eq!(takes("--batch in", Some("1")), Ok(vec![1, 2, 3, 4, 5, 6]));

@@ -4,11 +4,12 @@
 //! sent, and one call. Everything between is here, the same in every binary.
 //!
 //! ```no_run
-//! # async fn example(args: fan_out::BatchArgs, ctx: &job_runtime::Context) -> Result<job_runtime::Report, fan_out::Error> {
+//! # async fn example(batch: Option<fan_out::Batch>, ctx: &job_runtime::Context) -> Result<job_runtime::Report, fan_out::Error> {
 //! use fan_out::Answer;
 //! use job_runtime::Sink;
 //!
-//! let Some(batch) = args.into_batch() else { todo!("one call") };
+//! // From `BatchArgs::into_batch`.
+//! let Some(batch) = batch else { todo!("one call") };
 //! let batch = batch.longest_line(6 * 1024 * 1024);
 //! let check = |line: &[u8]| {
 //!     serde_json::from_slice::<serde::de::IgnoredAny>(line).map(drop).map_err(|_| "it is no JSON".to_owned())

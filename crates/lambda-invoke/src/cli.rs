@@ -150,7 +150,7 @@ impl Options for Cli {
                 kind.as_str()
             ));
         }
-        let work = match self.batch.into_batch() {
+        let work = match self.batch.into_batch()? {
             Some(_) if payload.is_some() => {
                 return Err("--batch takes its payloads from a file; leave --payload and --payload-file out"
                     .to_owned());

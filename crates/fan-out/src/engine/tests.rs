@@ -449,26 +449,3 @@ async fn a_sink_that_fails_ends_the_batch() {
     let summary = Trial::of(100_000).run_into(Path::new("/dev/full"), async |item: &Item| echo(item)).await;
     assert!(matches!(summary, Err(Error::Sink(_))));
 }
-
-/// `cargo test --release -p fan-out overhead -- --ignored --nocapture`
-#[tokio::test]
-#[ignore = "a measurement"]
-#[allow(clippy::print_stdout, reason = "that is what it is for")]
-async fn overhead_of_a_line() {
-    let line = format!("{{\"payload\":\"{}\"}}\n", "x".repeat(80));
-    let input: Vec<u8> = line.repeat(500_000).into_bytes();
-    for yields in [0, 1] {
-        let call = async |item: &Item| {
-            for _ in 0..yields {
-                tokio::task::yield_now().await;
-            }
-            echo(item)
-        };
-        let begun = std::time::Instant::now();
-        let ran = Trial { concurrency: 64, ..Trial::new(input.clone()) }.run(call).await;
-        let micros = begun.elapsed().as_secs_f64() * 1e6 / 500_000.0;
-        assert_eq!(ran.text.lines().count(), 500_000);
-        assert!(micros < 10.0, "{micros} µs a line with {yields} yields");
-        println!("{micros:.2} µs a line with {yields} yields");
-    }
-}

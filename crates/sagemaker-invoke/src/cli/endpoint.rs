@@ -76,7 +76,7 @@ pub(super) struct EndpointArgs {
 impl EndpointArgs {
     pub(super) fn into_request(self) -> Result<Request, String> {
         let CallArgs { endpoint_name, content_type, accept, custom_attributes, inference_id } = self.call;
-        let input = match (self.batch.into_batch(), self.body.into_body()) {
+        let input = match (self.batch.into_batch()?, self.body.into_body()) {
             (Some(_), Some(_)) => {
                 return Err(
                     "--batch takes its bodies from a file; leave --body and --body-file out".to_owned()
