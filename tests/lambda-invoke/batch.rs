@@ -5,16 +5,11 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use testkit::{Fault, FaultKind, Outcome, Signal};
 
-use super::{assert_nothing_sent, f, invoked, keyed, pod, sent, spoil, status, taking};
+use super::{assert_nothing_sent, f, invoked, keyed, numbered, pod, sent, spoil, status, taking};
 
 /// The answers, a value for each line.
 fn answers(outcome: &Outcome) -> Vec<Value> {
     outcome.text().lines().map(|line| serde_json::from_str(line).expect(line)).collect()
-}
-
-/// `[{"n":1}, …]` as lines.
-fn numbered(count: usize) -> String {
-    (1..=count).map(|n| format!("{{\"n\":{n}}}\n")).collect()
 }
 
 fn statuses(outcome: &Outcome) -> Vec<String> {

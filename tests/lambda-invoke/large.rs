@@ -1,8 +1,6 @@
 //! A batch of 100,000 lines in little memory.
 
-use std::fmt::Write as _;
-
-use super::{f, invoked, pod};
+use super::{f, invoked, numbered, pod};
 
 const LINES: usize = 100_000;
 
@@ -16,11 +14,7 @@ fn peak(id: u32) -> u64 {
 #[test]
 fn a_hundred_thousand_lines_in_order_and_in_64_mib() {
     let site = pod("");
-    let mut text = String::new();
-    for n in 1..=LINES {
-        writeln!(text, "{{\"n\":{n}}}").unwrap();
-    }
-    let lines = site.write("lines.jsonl", &text).display().to_string();
+    let lines = site.write("lines.jsonl", &numbered(LINES)).display().to_string();
     let file = site.path("answers.jsonl");
     let running = site.start(f(&[
         "--batch",

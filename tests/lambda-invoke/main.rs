@@ -16,6 +16,8 @@ mod resume;
 mod signals;
 mod stream;
 
+use std::fmt::Write as _;
+
 use testkit::{Fault, FaultKind, Outcome, Site, Worlds};
 
 testkit::contract!("lambda-invoke", ["--function-name", "nightly-report", "--payload", "{}"]);
@@ -60,6 +62,15 @@ fn f<'a>(more: &[&'a str]) -> Vec<&'a str> {
 /// [`FUNCTION`] with a key, and more.
 fn keyed<'a>(more: &[&'a str]) -> Vec<&'a str> {
     FUNCTION.iter().chain(&KEY).chain(more).copied().collect()
+}
+
+/// So many lines of a batch: `{"n":1}`, `{"n":2}` and so on.
+fn numbered(count: usize) -> String {
+    let mut lines = String::new();
+    for n in 1..=count {
+        writeln!(lines, "{{\"n\":{n}}}").unwrap();
+    }
+    lines
 }
 
 /// How often `f` was really begun.

@@ -6,13 +6,12 @@ use std::time::Duration;
 use serde_json::Value;
 use testkit::Site;
 
-use super::{f, invoked, pod};
+use super::{f, invoked, numbered, pod};
 
 const LINES: usize = 400;
 
 fn lines(site: &Site) -> String {
-    let text: String = (1..=LINES).map(|n| format!("{{\"n\":{n}}}\n")).collect();
-    site.write("lines.jsonl", &text).display().to_string()
+    site.write("lines.jsonl", &numbered(LINES)).display().to_string()
 }
 
 /// The whole answers of a file by line: a line may have been answered more than once.

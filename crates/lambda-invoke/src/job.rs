@@ -122,7 +122,9 @@ async fn one(
     let sink = open(request, Open::Replace).map_err(Error::Usage)?;
     let naming = durable::settle_name(call, naming, ctx).await?;
     let name = naming.clone();
-    let answer = awaited(durable::invoke(call, payload, naming, ctx), call, &name, ctx).await?;
+    // Boxed, as in the runtime: the futures of SDK calls are large, and would be carried in every frame above.
+    let invoking = Box::pin(durable::invoke(call, payload, naming, ctx));
+    let answer = awaited(invoking, call, &name, ctx).await?;
     if let Some(id) = answer.durable_execution.as_ref().or(answer.request_id.as_ref()) {
         let state = answer.function_error.clone();
         ctx.remember(Remote { id: id.clone(), state, console: Some(call.console.clone()) });
@@ -191,7 +193,7 @@ async fn stream(
             }
         }
     };
-    let (answer, failure) = awaited(streaming, call, &Naming::Plain, ctx).await?;
+    let (answer, failure) = awaited(Box::pin(streaming), call, &Naming::Plain, ctx).await?;
     sink.finish().await?;
     let show = if to_file { Show::Facts } else { Show::Nothing };
     finish(call, &answer, failure, show, None, request).await
