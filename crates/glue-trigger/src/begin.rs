@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure, Place};
+use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure, Place, Verdict};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::arguments::Arguments;
@@ -12,7 +12,7 @@ use crate::error::{Error, Unclear};
 use crate::glue::Job;
 use crate::job::Start;
 use crate::once::{self, Decision, MARKER, Marked};
-use crate::run::{self, Verdict};
+use crate::run;
 
 /// Pauses before each look for a run that may just have been started: at once, after 2 s and after 6 s, because
 /// nothing promises that `GetJobRuns` shows a run at once.

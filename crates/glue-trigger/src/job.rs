@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_glue::Client;
-use job_runtime::{Context, Ended, Exit, Judged, OnTerminate, Output, Place, Remote, Report, json};
+use job_runtime::{Context, Ended, Exit, Judged, OnTerminate, Output, Place, Remote, Report, Verdict, json};
 use serde::Serialize;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -14,7 +14,7 @@ use crate::check::check;
 use crate::error::{Error, is_not_found};
 use crate::glue::Job;
 use crate::logs;
-use crate::run::{self, Outcome, Run, Verdict};
+use crate::run::{self, Outcome, Run};
 
 /// First interval between two looks at the run; a Glue run takes a minute at the very least.
 const POLL_INTERVAL: Duration = Duration::from_secs(10);

@@ -12,7 +12,7 @@
 //! A start that got no clear answer is looked for and never sent again by the same process: the request may
 //! still be on its way. Whether it led to a run is for the next process to see.
 
-use crate::run::Verdict;
+use job_runtime::Verdict;
 
 /// The argument that carries the key.
 pub(crate) const MARKER: &str = "--glue-trigger-key";

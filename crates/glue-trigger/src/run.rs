@@ -1,20 +1,7 @@
 //! A job run as this program sees it: what its state means and how it is shown.
 
-use job_runtime::{Place, aligned, percent_encoded};
+use job_runtime::{Place, Verdict, aligned, percent_encoded};
 use serde::Serialize;
-
-/// What a state means for the one who waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Not over yet.
-    Pending,
-    /// It did what it should.
-    Succeeded,
-    /// It ended badly.
-    Failed,
-    /// Somebody stopped it.
-    Stopped,
-}
 
 /// Judges a `JobRunState`; `None` for one that this program does not know.
 ///

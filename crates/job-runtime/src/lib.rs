@@ -78,7 +78,7 @@ pub use entry::{Binary, Options, main};
 pub use error::{CallError, Effect, Failure};
 pub use exit::Exit;
 pub use place::{Place, percent_encoded};
-pub use poll::{Ended, Judged};
+pub use poll::{Ended, Judged, Verdict};
 pub use report::{Report, aligned, json};
 pub use sink::{Open, Sink, SinkError};
 pub use telemetry::ALWAYS;

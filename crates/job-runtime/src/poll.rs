@@ -36,6 +36,32 @@ pub enum Judged<T> {
     Done(T),
 }
 
+/// What a state of the remote work means for the one who waits. Which state means what is the service's own table;
+/// one that is not in it is pending: waiting on is the only safe answer to a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Not over yet.
+    Pending,
+    /// It did what it should.
+    Succeeded,
+    /// It ended badly.
+    Failed,
+    /// Somebody stopped it.
+    Stopped,
+}
+
+impl Verdict {
+    /// How a run ends with work that is over.
+    pub const fn exit(self) -> Option<Exit> {
+        match self {
+            Self::Pending => None,
+            Self::Succeeded => Some(Exit::Ok),
+            Self::Failed => Some(Exit::Failed),
+            Self::Stopped => Some(Exit::Stopped),
+        }
+    }
+}
+
 /// How a wait ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ended<T> {

@@ -8,7 +8,7 @@
 use std::time::Duration;
 
 use job_runtime::{
-    CallError, Context, Effect, Ended, Exit, Judged, OnPriorFailure, OnTerminate, Remote, digest,
+    CallError, Context, Effect, Ended, Exit, Judged, OnPriorFailure, OnTerminate, Remote, Verdict, digest,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -155,15 +155,6 @@ pub(crate) async fn settle_name(call: &Call<'_>, naming: Naming, ctx: &Context) 
         }
     }
     Ok(next)
-}
-
-/// What a status means.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Pending,
-    Succeeded,
-    Failed,
-    Stopped,
 }
 
 /// Judges an `ExecutionStatus`; `None` for one that this program does not know.

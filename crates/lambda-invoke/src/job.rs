@@ -15,7 +15,7 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::answer::{self, Answer};
 use crate::cli::check_json;
-use crate::durable::{self, LAST_WORD, Naming, Verdict};
+use crate::durable::{self, LAST_WORD, Naming};
 use crate::error::Error;
 use crate::expect::Expect;
 use crate::lambda::{Function, INVOKE, Kind, Part, Settings};
@@ -132,12 +132,7 @@ async fn one(
     match &answer.durable_execution {
         Some(arn) if request.settings.kind == Kind::Event && !ctx.no_wait() => {
             let (execution, verdict) = durable::follow(call, arn, ctx).await?;
-            let failure = match verdict {
-                Verdict::Pending | Verdict::Succeeded => None,
-                Verdict::Failed => Some(Exit::Failed),
-                Verdict::Stopped => Some(Exit::Stopped),
-            };
-            let failure = failure.map(|exit| {
+            let failure = verdict.exit().filter(|exit| *exit != Exit::Ok).map(|exit| {
                 let why = execution.error.map(|why| format!(": {why}")).unwrap_or_default();
                 (exit, format!("the durable execution {arn} ended {}{why}", execution.status))
             });
