@@ -5,7 +5,7 @@ use std::time::Duration;
 use aws_sdk_sagemakerruntime::Client;
 use aws_sdk_sagemakerruntime::config::Builder;
 use aws_sdk_sagemakerruntime::config::retry::RetryConfig;
-use aws_sdk_sagemakerruntime::error::SdkError;
+use aws_sdk_sagemakerruntime::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_sagemakerruntime::operation::RequestId;
 use aws_sdk_sagemakerruntime::operation::invoke_endpoint::InvokeEndpointError;
 use aws_sdk_sagemakerruntime::primitives::Blob;
@@ -100,9 +100,16 @@ pub(super) fn request_id<E>(error: &SdkError<E>) -> Option<String> {
 
 /// The error, with a code and a text where it is the gateway in front of the service that takes no body of this size:
 /// it answers 413, and nothing that would tell why.
-pub(super) fn told<E>(error: SdkError<E>, bytes: usize, named: fn(ErrorMetadata) -> E) -> SdkError<E> {
+pub(super) fn told<E: ProvideErrorMetadata>(
+    error: SdkError<E>,
+    bytes: usize,
+    named: fn(ErrorMetadata) -> E,
+) -> SdkError<E> {
     match error {
-        SdkError::ServiceError(refused) if refused.raw().status().as_u16() == 413 => {
+        SdkError::ServiceError(refused)
+            if refused.raw().status().as_u16() == 413
+                && refused.err().code().unwrap_or_default().is_empty() =>
+        {
             let text = format!(
                 "the body of {bytes} bytes is larger than the endpoint takes; an asynchronous endpoint takes up to \
                  1 GB from S3"

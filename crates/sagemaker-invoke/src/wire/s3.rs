@@ -179,7 +179,9 @@ impl<'a> S3<'a> {
 
     /// Reads the head of an object; its body follows on demand.
     pub(crate) async fn get(&self, at: &Location) -> Result<Object, S3Error> {
-        let got = self.call(at, "GetObject", Resend::Read, http::Request::get(""), SdkBody::empty()).await;
+        let got = self
+            .call(at, "GetObject", Resend::Read, http::Request::builder().method("GET"), SdkBody::empty())
+            .await;
         got.map_err(|error| judge(GET, at, &error))
     }
 
@@ -191,7 +193,7 @@ impl<'a> S3<'a> {
         body: String,
         condition: &Condition,
     ) -> Result<Object, S3Error> {
-        let request = http::Request::put("").header("content-type", "application/json");
+        let request = http::Request::builder().method("PUT").header("content-type", "application/json");
         let (request, resend) = match condition {
             Condition::Absent => (request.header("if-none-match", "*"), Resend::Never),
             Condition::Unchanged(etag) => (request.header("if-match", etag), Resend::Never),

@@ -1,0 +1,95 @@
+//! SIGTERM and SIGINT while a job is started and waited for.
+
+use std::time::{Duration, Instant};
+
+use testkit::{FaultKind, Outcome, Running, Signal};
+
+use super::train::{
+    ENDLESS, QUICK, creates, fault, jobs, keyed, pod, spec, train, wait_for_state, with, world,
+};
+use super::{spoil, wait_until};
+
+/// Users were promised five seconds; a machine that is busy with other tests gets two more.
+const SOON: Duration = Duration::from_secs(7);
+
+#[track_caller]
+fn end(running: Running<'_>, signal: Signal) -> Outcome {
+    let since = Instant::now();
+    running.signal(signal);
+    let outcome = running.finish();
+    assert!(since.elapsed() < SOON, "{:?}: {}", since.elapsed(), outcome.stderr);
+    outcome
+}
+
+#[test]
+fn the_job_is_stopped_or_left_as_chosen() {
+    for (args, signal, code, stops) in [
+        (train(&[]), Signal::TERM, 143, true),
+        (train(&[]), Signal::INT, 130, true),
+        (train(&["--on-terminate", "detach"]), Signal::TERM, 143, false),
+        (keyed(&[]), Signal::TERM, 143, false),
+        (keyed(&["--on-terminate", "cancel"]), Signal::INT, 130, true),
+    ] {
+        let site = pod(&[ENDLESS]);
+        let running = site.start(&args);
+        wait_for_state(&running, "Training");
+        let outcome = end(running, signal);
+        outcome.assert_exit(code);
+        assert_eq!(site.sandbox.count("sagemaker", "StopTrainingJob"), usize::from(stops), "{args:?}");
+        outcome.assert_says(if stops { "has accepted to stop" } else { "goes on" });
+        assert!(outcome.stdout.is_empty());
+        if stops {
+            wait_until("Stopped", || site.sandbox.training_jobs()[0].status == "Stopped");
+        }
+    }
+}
+
+/// A job that cannot be stopped because it is over is the result.
+#[test]
+fn a_job_that_ends_at_that_moment_is_the_result() {
+    let site = pod(&[QUICK]);
+    spoil(&site, fault("DescribeTrainingJob", FaultKind::Slow(Duration::from_secs(30))).from(2).times(1));
+    let running = site.start(train(&[]));
+    running.wait_for_calls("sagemaker", "DescribeTrainingJob", 2);
+    wait_until("Completed", || site.sandbox.training_jobs()[0].status == "Completed");
+    let outcome = end(running, Signal::TERM);
+    assert_eq!(outcome.assert_exit(0).json()["status"], "Completed");
+}
+
+#[test]
+fn a_stop_that_is_refused_is_told() {
+    let denied = world(&[ENDLESS]).replace("sagemaker:StopTrainingJob on", "sagemaker:Nothing on");
+    let site = with(&denied, &spec());
+    let running = site.start(train(&[]));
+    wait_for_state(&running, "Training");
+    end(running, Signal::TERM).assert_exit(143).assert_says("may go on").assert_says("StopTrainingJob");
+
+    let site = pod(&[ENDLESS]);
+    spoil(&site, fault("StopTrainingJob", FaultKind::Hang).for_ever());
+    let running = site.start(train(&[]));
+    wait_for_state(&running, "Training");
+    end(running, Signal::TERM).assert_exit(143).assert_says("did not answer the stop in time");
+}
+
+#[test]
+fn while_it_is_started_the_answer_is_waited_for_and_no_longer() {
+    let site = pod(&[ENDLESS]);
+    spoil(&site, fault("CreateTrainingJob", FaultKind::HangAfter));
+    let running = site.start(train(&[]));
+    running.wait_for_calls("sagemaker", "CreateTrainingJob", 1);
+    end(running, Signal::TERM).assert_exit(143).assert_says("may have been started");
+    assert_eq!((creates(&site), jobs(&site).len()), (1, 1));
+
+    let site = pod(&[ENDLESS]);
+    spoil(&site, fault("CreateTrainingJob", FaultKind::Slow(Duration::from_secs(1))));
+    let running = site.start(train(&[]));
+    running.wait_for_calls("sagemaker", "CreateTrainingJob", 1);
+    end(running, Signal::TERM).assert_exit(143).assert_says("has accepted to stop");
+
+    let site = pod(&[ENDLESS]);
+    spoil(&site, fault("DescribeTrainingJob", FaultKind::Hang).for_ever());
+    let running = site.start(keyed(&[]));
+    running.wait_for_calls("sagemaker", "DescribeTrainingJob", 1);
+    end(running, Signal::TERM).assert_exit(143).assert_says("nothing was started");
+    assert_eq!(creates(&site), 0);
+}

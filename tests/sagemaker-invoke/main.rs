@@ -1,0 +1,127 @@
+//! What sagemaker-invoke promises its users, tried on the real binary.
+//!
+//! How often a model was really asked, and how many jobs were really started, is asked of the sandbox, never of the
+//! binary. Tests wait for events (a call that was seen, a line in the log), not for times.
+
+// Tests: a panic is how a test fails.
+#![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::disallowed_methods)]
+
+mod batch;
+mod body;
+mod check;
+mod claim;
+mod failure;
+mod job_logs;
+mod job_once;
+mod job_signals;
+mod once;
+mod queued;
+mod signals;
+mod stream;
+mod train;
+
+use testkit::{Fault, FaultKind, Outcome, Site, Worlds};
+
+testkit::contract!("sagemaker-invoke", ["endpoint", "--endpoint-name", "scoring", "--body", "{}"]);
+
+const BINARY: &str = env!("CARGO_BIN_EXE_sagemaker-invoke");
+
+/// A key, as a Job's UID is one.
+const KEY: [&str; 2] = ["--idempotency-key", "5f1c7e0a-0d5e-4d0e-9a53-2f0a6b1f8a11"];
+
+/// What the key makes: the first digits of its SHA-256.
+const DIGEST: &str = "291b48db22247068";
+
+/// The documented world with an endpoint `e` in the external account; `table` are the members of its table.
+fn world(table: &str) -> String {
+    format!(
+        "{}\n[[sagemaker.endpoints]]\naccount = '222222222222'\nname = 'e'\n{table}\n",
+        Worlds::TWO_ACCOUNTS
+    )
+}
+
+/// A pod in the documented world with an endpoint `e`.
+fn pod(table: &str) -> Site {
+    Site::pod(BINARY, &world(table))
+}
+
+/// A pod with an endpoint `e` whose inferences take this course.
+fn taking(course: &str) -> Site {
+    pod(&format!("courses = [{{ {course} }}]"))
+}
+
+/// Invokes `e`, and more.
+fn e<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    ["endpoint", "--endpoint-name", "e"].iter().chain(more).copied().collect()
+}
+
+/// Where the documented role may read and write.
+const CLAIMS: [&str; 2] = ["--claim-location", "s3://team-data/claims/"];
+
+/// Invokes `e` asynchronously, looking often, and more.
+fn queued<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    let first = ["async", "--endpoint-name", "e", "--poll-interval", "100ms"];
+    first.iter().chain(more).copied().collect()
+}
+
+/// [`queued`] with a body, a key and a place for its claim, and more.
+fn keyed<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    queued(&[])
+        .into_iter()
+        .chain(["--body", "{\"id\":7}"])
+        .chain(KEY)
+        .chain(CLAIMS)
+        .chain(more.iter().copied())
+        .collect()
+}
+
+/// How many requests reached the model of `e`, or the queue in front of it.
+fn asked(site: &Site) -> usize {
+    site.sandbox.inferred("e")
+}
+
+/// How many requests to ask it came.
+fn sent(site: &Site) -> usize {
+    ["InvokeEndpoint", "InvokeEndpointWithResponseStream", "InvokeEndpointAsync"]
+        .iter()
+        .map(|operation| site.sandbox.count("sagemaker-runtime", operation))
+        .sum()
+}
+
+/// Spoils calls.
+#[track_caller]
+fn spoil(site: &Site, fault: Fault) {
+    site.sandbox.add_fault(fault).expect("the sandbox plays the operation");
+}
+
+/// A fault of the next call of an operation of the runtime.
+fn fault(operation: &str, kind: FaultKind) -> Fault {
+    Fault::new("sagemaker-runtime", operation, kind)
+}
+
+/// An error answer.
+fn status(status: u16, code: &str, message: &str) -> FaultKind {
+    FaultKind::Status { status, code: code.into(), message: message.into() }
+}
+
+/// Asserts that nothing at all was sent.
+#[track_caller]
+fn assert_nothing_sent(site: &Site) {
+    assert!(site.sandbox.calls().is_empty(), "{:#?}", site.sandbox.calls());
+}
+
+/// Asserts that the result is exactly this.
+#[track_caller]
+fn assert_stdout(outcome: &Outcome, expected: &str) {
+    assert_eq!(String::from_utf8_lossy(&outcome.stdout), expected, "{}", outcome.stderr);
+}
+
+/// Waits until something of the sandbox's is as it should be.
+#[track_caller]
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let end = std::time::Instant::now() + std::time::Duration::from_mins(1);
+    while !holds() {
+        assert!(std::time::Instant::now() < end, "never: {what}");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
