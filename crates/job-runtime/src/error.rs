@@ -2,7 +2,7 @@
 
 mod codes;
 
-use self::codes::{is_broken_setup, is_denial, is_throttle, is_trouble, is_unready};
+use self::codes::{is_broken_setup, is_denial, is_throttle, is_trouble, is_unready, is_wrapped_throttle};
 use crate::exit::Exit;
 use crate::http::{WireError, find};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -98,15 +98,17 @@ impl CallError {
                 let code = refused.err().code().map(str::to_owned);
                 let status = refused.raw().status().as_u16();
                 // Of an answer that makes no sense the SDK makes a service error as well, whatever its status.
-                let verdict = if status < 400 { Verdict::UNANSWERED } else { judge(status, code.as_deref()) };
-                let message = refused.err().message().map_or_else(|| format!("HTTP {status}"), str::to_owned);
+                let message = refused.err().message();
+                let verdict =
+                    if status < 400 { Verdict::UNANSWERED } else { judge(status, code.as_deref(), message) };
+                let message = message.map_or_else(|| format!("HTTP {status}"), str::to_owned);
                 Self { code, request_id: request_id(), ..failed(verdict, message) }
             }
             // A successful status whose body makes no sense, or an error without one: what it holds is not
             // shown, since answers can hold secrets.
             SdkError::ResponseError(answer) => {
                 let status = answer.raw().status().as_u16();
-                let verdict = if status < 400 { Verdict::UNANSWERED } else { judge(status, None) };
+                let verdict = if status < 400 { Verdict::UNANSWERED } else { judge(status, None, None) };
                 let message = find::<WireError>(err).map_or_else(
                     || format!("HTTP {status} with a body that cannot be read"),
                     ToString::to_string,
@@ -218,12 +220,13 @@ pub(crate) fn exit_of(chain: &ChainError) -> Exit {
 }
 
 /// What an error answer means. The code says more than the status: JSON services answer 400 to most things,
-/// throttles and troubles of their own among them, so that a 4xx without a code refuses nothing.
-fn judge(status: u16, code: Option<&str>) -> Verdict {
+/// throttles and troubles of their own among them, so that a 4xx without a code refuses nothing. The message counts
+/// where a service wraps another one's throttle.
+fn judge(status: u16, code: Option<&str>, message: Option<&str>) -> Verdict {
     let code = code.unwrap_or_default();
     if is_unready(code) {
         Verdict::UNREADY
-    } else if is_throttle(code) || status == 429 {
+    } else if is_throttle(code) || status == 429 || is_wrapped_throttle(code, message.unwrap_or_default()) {
         Verdict::THROTTLED
     } else if is_broken_setup(code) {
         Verdict::REJECTED

@@ -32,6 +32,12 @@ pub enum Judged<T> {
         /// What else there is to say about it.
         detail: Option<String>,
     },
+    /// It goes on, as the service said after it had held the answer back for as long as it was asked to: the next
+    /// look is at once.
+    Held {
+        /// The service's word for where it is.
+        state: String,
+    },
     /// It has ended, well or badly.
     Done(T),
 }
@@ -80,6 +86,7 @@ impl Context {
     ///
     /// The first look is at once. The interval begins with `--poll-interval`, or `first` where nobody says, and
     /// grows to a minute. A failed look is borne four times in a row, a throttle always; a refusal ends the wait.
+    /// A service that holds its answer back ([`Judged::Held`]) is asked again at once.
     /// At the deadline there is one last look. A signal ends the wait at once, with the look in flight.
     ///
     /// Every change of state is logged, and once a minute that there was none.
@@ -89,7 +96,8 @@ impl Context {
         mut look: impl AsyncFnMut() -> Result<Judged<T>, CallError>,
     ) -> Ended<T> {
         let deadline = self.deadline();
-        let mut pace = Pace::new(self.poll_interval().unwrap_or(first));
+        let first = self.poll_interval().unwrap_or(first);
+        let mut pace = Pace::new(first);
         let mut watch = Watch { state: None, logged: Instant::now() };
         let mut failures = 0;
         loop {
@@ -98,8 +106,10 @@ impl Context {
                 biased;
                 () = self.cancelled() => return self.cancelled_wait(),
                 looked = look() => looked,
-                () = sleep_until(deadline + LAST_LOOK) => return Ended::Deadline(watch.state),
+                // Its time is told meanwhile: a look may be long.
+                () = self.rest(deadline + LAST_LOOK, &mut watch) => return Ended::Deadline(watch.state),
             };
+            let mut held = false;
             match looked {
                 Ok(Judged::Done(done)) => {
                     self.console.end_progress();
@@ -108,6 +118,12 @@ impl Context {
                 Ok(Judged::Pending { state, detail }) => {
                     failures = 0;
                     self.saw(&mut watch, state, detail.as_deref());
+                }
+                Ok(Judged::Held { state }) => {
+                    failures = 0;
+                    pace = Pace::new(first);
+                    held = true;
+                    self.saw(&mut watch, state, None);
                 }
                 Err(err) if err.is_throttle() => {
                     tracing::debug!(error = %err, "looking less often");
@@ -124,7 +140,8 @@ impl Context {
             if last {
                 return Ended::Deadline(watch.state);
             }
-            let next = Instant::now() + pace.next(fastrand::f64());
+            let pause = if held { Duration::ZERO } else { pace.next(fastrand::f64()) };
+            let next = Instant::now() + pause;
             tokio::select! {
                 biased;
                 () = self.cancelled() => return self.cancelled_wait(),
@@ -364,6 +381,25 @@ mod tests {
             assert_eq!(ended, Ended::Cancelled(Exit::Interrupted));
             assert_eq!(ctx.elapsed(), 30 * SECOND);
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_answer_that_was_held_back_is_asked_for_again_at_once() {
+        let ctx = context(7200 * SECOND, None);
+        let mut looks = 0;
+        let ended = ctx
+            .poll(SECOND, async || {
+                looks += 1;
+                sleep(30 * SECOND).await;
+                if ctx.elapsed() < 3600 * SECOND {
+                    Ok(Judged::Held { state: "STARTED".to_owned() })
+                } else {
+                    Ok(Judged::Done(()))
+                }
+            })
+            .await;
+        assert_eq!((ended, looks), (Ended::Done(()), 120));
+        assert_eq!(ctx.elapsed(), 3600 * SECOND);
     }
 
     #[tokio::test(start_paused = true)]

@@ -6,10 +6,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use fan_out::BatchArgs;
-use job_runtime::{Options, OutputArgs, input};
+use job_runtime::{Expect, Options, OutputArgs, input};
 use serde::de::IgnoredAny;
 
-use crate::expect::Expect;
 use crate::job::{Request, Work};
 use crate::lambda::{Kind, Settings};
 use crate::target::{self, Target};

@@ -7,8 +7,8 @@ use std::pin::pin;
 use aws_sdk_lambda::Client;
 use fan_out::{Batch, Item};
 use job_runtime::{
-    ALWAYS, CallError, Check, Context, Effect, Exit, OnTerminate, Open, Output, Remote, Report, Sink, Survey,
-    aligned, json, percent_encoded,
+    ALWAYS, CallError, Check, Context, Effect, Exit, Expect, OnTerminate, Open, Output, Remote, Report, Sink,
+    Survey, aligned, json, percent_encoded,
 };
 use serde::Serialize;
 use tokio::time::{sleep, sleep_until};
@@ -17,7 +17,6 @@ use crate::answer::{self, Answer};
 use crate::cli::check_json;
 use crate::durable::{self, LAST_WORD, Naming};
 use crate::error::Error;
-use crate::expect::Expect;
 use crate::lambda::{Function, INVOKE, Kind, Part, Settings};
 use crate::target::Target;
 

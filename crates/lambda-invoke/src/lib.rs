@@ -46,7 +46,6 @@ mod answer;
 mod cli;
 mod durable;
 mod error;
-mod expect;
 mod job;
 mod lambda;
 mod target;

@@ -15,7 +15,16 @@ pub(super) fn is_throttle(code: &str) -> bool {
                 | "ProvisionedThroughputExceededException"
                 | "SlowDown"
                 | "EC2ThrottledException"
+                // Of the Redshift Data API: as many statements or sessions as may are active, and one will end.
+                | "ActiveStatementsExceededException"
+                | "ActiveSessionsExceededException"
         )
+}
+
+/// The Redshift Data API answers a throttle of a service behind it as if the request were wrong.
+pub(super) fn is_wrapped_throttle(code: &str, message: &str) -> bool {
+    code == "ValidationException"
+        && (message.contains("ThrottlingException") || message.contains("Rate exceeded"))
 }
 
 /// What is named is there and not ready yet: nothing of it has run, and it will be ready soon. Lambda and
@@ -84,9 +93,11 @@ pub(super) fn is_denial(code: &str) -> bool {
         )
 }
 
-/// The services' words for trouble of their own, which some send with status 400.
+/// The services' words for trouble of their own, which some send with status 400. A `QueryTimeoutException` is the
+/// Redshift Data API's, for a question of its own to the database.
 pub(super) fn is_trouble(code: &str) -> bool {
-    ["InternalServer", "InternalService", "InternalFailure", "InternalError", "ServiceUnavailable"]
-        .iter()
-        .any(|word| code.starts_with(word))
+    code == "QueryTimeoutException"
+        || ["InternalServer", "InternalService", "InternalFailure", "InternalError", "ServiceUnavailable"]
+            .iter()
+            .any(|word| code.starts_with(word))
 }

@@ -32,7 +32,12 @@ fn response(status: u16) -> HttpResponse {
 
 /// The service answered with an error.
 pub(crate) fn answered(status: u16, code: &str) -> Sdk {
-    let meta = ErrorMetadata::builder().code(code).message("its text").build();
+    saying(status, code, "its text")
+}
+
+/// The service answered with an error and this text.
+fn saying(status: u16, code: &str, message: &str) -> Sdk {
+    let meta = ErrorMetadata::builder().code(code).message(message).build();
     SdkError::service_error(Answer(meta), response(status))
 }
 
@@ -90,6 +95,10 @@ fn answers_are_judged_by_code_and_status() {
         (500, "ServiceException", Exit::Unavailable, MayHaveStarted, false),
         (400, "EntityNotFoundException", Exit::Rejected, Refused, false),
         (400, "ConcurrentRunsExceededException", Exit::Rejected, Refused, false),
+        (400, "ActiveStatementsExceededException", Exit::Unavailable, NotStarted, true),
+        (400, "ActiveSessionsExceededException", Exit::Unavailable, NotStarted, true),
+        (400, "QueryTimeoutException", Exit::Unavailable, MayHaveStarted, false),
+        (400, "ValidationException", Exit::Rejected, Refused, false),
         (400, "", Exit::Unavailable, MayHaveStarted, false),
         (404, "", Exit::Unavailable, MayHaveStarted, false),
         (413, "", Exit::Unavailable, MayHaveStarted, false),
@@ -102,6 +111,22 @@ fn answers_are_judged_by_code_and_status() {
             (exit, effect, throttle),
             "{status} {code}"
         );
+    }
+}
+
+#[test]
+fn a_throttle_may_be_wrapped() {
+    let wrapped =
+        "Could not get credentials (Service returned error code ThrottlingException, request id r-9)";
+    for (code, message, throttle) in [
+        ("ValidationException", wrapped, true),
+        ("ValidationException", "Rate exceeded", true),
+        ("ValidationException", "Database name is missing", false),
+        ("ExecuteStatementException", "Rate exceeded", false),
+    ] {
+        let err = call(&saying(400, code, message));
+        let effect = if throttle { Effect::NotStarted } else { Effect::Refused };
+        assert_eq!((err.is_throttle(), err.effect()), (throttle, effect), "{err}");
     }
 }
 

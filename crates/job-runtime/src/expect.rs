@@ -1,12 +1,18 @@
-//! `--expect`: a condition on what the function returned.
+//! `--expect`: a condition on what remote work has answered.
 
 use std::str::FromStr;
 
 use jmespath::{Expression, Variable};
 
-/// A `JMESPath` expression that the answer must make true.
+/// A `JMESPath` expression that the answer of remote work must make true: the value of `--expect`.
+///
+/// ```
+/// let expect: job_runtime::Expect = "length(failed) == `0`".parse()?;
+/// assert_eq!(expect.unmet(br#"{"failed":[]}"#), None);
+/// # Ok::<(), String>(())
+/// ```
 #[derive(Debug, Clone)]
-pub(crate) struct Expect(Expression<'static>);
+pub struct Expect(Expression<'static>);
 
 impl FromStr for Expect {
     type Err = String;
@@ -20,11 +26,11 @@ impl FromStr for Expect {
 }
 
 impl Expect {
-    /// Why `payload` does not satisfy the expression, if it does not. What counts as false is `JMESPath`'s: `false`,
+    /// Why `answer` does not satisfy the expression, if it does not. What counts as false is `JMESPath`'s: `false`,
     /// `null`, and empty strings, lists and objects.
-    pub(crate) fn unmet(&self, payload: &[u8]) -> Option<String> {
+    pub fn unmet(&self, answer: &[u8]) -> Option<String> {
         let expression = self.0.as_str();
-        let parsed = std::str::from_utf8(payload).ok().and_then(|text| Variable::from_json(text).ok());
+        let parsed = std::str::from_utf8(answer).ok().and_then(|text| Variable::from_json(text).ok());
         let Some(answer) = parsed else {
             return Some(format!(
                 "the answer is no JSON, so that --expect `{expression}` cannot be true of it"
