@@ -93,6 +93,7 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
             cloud.stop_training_job(&query.job)?;
             done()
         }
+        ("GET", "statements") => written(&cloud.redshift().list()),
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
         ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),
         ("PUT", "object") => {

@@ -1,14 +1,18 @@
 //! An answer before it goes onto the wire: what it holds, and when it may go.
 
 use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
+use http::{Response, StatusCode};
 use time::OffsetDateTime;
 
 use crate::cloud::Cloud;
 use crate::lambda::Execution;
+use crate::refusal::Refusal;
+use crate::service::{Request, Service};
 
 /// An answer, but for the headers that all answers have.
 #[derive(Debug)]
@@ -44,6 +48,12 @@ impl Answer {
             error: None,
             ready: Ready::Now,
         }
+    }
+
+    /// An answer that only its time decides.
+    pub(crate) fn later(request: &Request<'_>, answer: Arc<dyn Later>) -> Self {
+        let due = Due { service: request.service, request_id: request.id.into(), answer };
+        Self::empty(200).ready(Ready::Later(due))
     }
 
     /// The same with another status.
@@ -104,7 +114,52 @@ pub(crate) enum Ready {
     At(OffsetDateTime),
     /// When a durable execution has ended, which decides what the answer is.
     Ended(String),
+    /// When it has come about.
+    Later(Due),
 }
+
+/// An answer that comes about in its own time.
+pub(crate) trait Later: fmt::Debug + Send + Sync {
+    /// How long it is until then, at the most; whoever shortens it stirs the clock.
+    fn left(&self) -> Duration;
+    /// The answer, when there is nothing left.
+    fn conclude(&self) -> Result<Answer, Refusal>;
+}
+
+/// An answer to come, and the request it is for.
+#[derive(Clone, Debug)]
+pub(crate) struct Due {
+    service: Service,
+    request_id: String,
+    answer: Arc<dyn Later>,
+}
+
+impl Due {
+    fn conclude(&self, cloud: &Cloud, response: &mut Response<Content>) {
+        let answer = self
+            .answer
+            .conclude()
+            .unwrap_or_else(|refusal| self.service.protocol().refuse(&refusal, &self.request_id));
+        cloud.record().conclude(&self.request_id, answer.status, answer.error.as_deref());
+        *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or_default();
+        let mut set = |name: &'static str, value: Option<String>| {
+            if let Some(value) = value.and_then(|value| value.parse().ok()) {
+                response.headers_mut().insert(name, value);
+            }
+        };
+        set("content-type", answer.content_type);
+        set("x-amzn-errortype", answer.error);
+        *response.body_mut() = answer.content;
+    }
+}
+
+impl PartialEq for Due {
+    fn eq(&self, other: &Self) -> bool {
+        self.request_id == other.request_id
+    }
+}
+
+impl Eq for Due {}
 
 impl Ready {
     /// How long it is until then, as it looks now.
@@ -113,13 +168,33 @@ impl Ready {
             Self::Now => None,
             Self::At(moment) => Some(*moment),
             Self::Ended(execution) => cloud.lambda().execution(execution).map(Execution::end),
+            Self::Later(due) => return due.answer.left(),
         };
         // Negative ones, of moments past, are none.
         due.and_then(|due| (due - cloud.clock.now()).try_into().ok()).unwrap_or_default()
     }
 
+    /// Waits until the answer may be sent, which can come nearer at any time.
+    pub(crate) async fn wait(&self, cloud: &Cloud) {
+        let mut stirred = cloud.clock.stirred();
+        loop {
+            let left = self.left(cloud);
+            if left.is_zero() {
+                return;
+            }
+            // An error would mean that the clock is gone, and with it everything.
+            let _ = tokio::time::timeout(left, stirred.changed()).await;
+        }
+    }
+
     /// Puts into the answer what only its time has decided.
     pub(crate) fn conclude(&self, cloud: &Cloud, response: &mut Response<Content>) {
+        // A fault's garbage stays what it is.
+        if let Self::Later(due) = self
+            && *response.body() == Content::Whole(Bytes::new())
+        {
+            due.conclude(cloud, response);
+        }
         if let Self::Ended(execution) = self
             && let Some(execution) = cloud.lambda().execution(execution)
         {

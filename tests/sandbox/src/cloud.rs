@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::Sender;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -17,6 +17,7 @@ use crate::lambda::{FunctionCourse, Invocation, Lambda};
 use crate::logs::Logs;
 use crate::oidc::Issuers;
 use crate::record::{Call, Record};
+use crate::redshift::Redshift;
 use crate::refusal::Refusal;
 use crate::s3::{Object, S3};
 use crate::sagemaker::{EndpointCourse, Inference, SageMaker, TrainingCourse, TrainingJob};
@@ -27,12 +28,13 @@ use crate::world::World;
 #[derive(Debug)]
 pub(crate) struct Cloud {
     pub(crate) world: World,
-    pub(crate) clock: Clock,
+    pub(crate) clock: Arc<Clock>,
     pub(crate) issuers: Issuers,
     directory: Mutex<Directory>,
     glue: Mutex<Glue>,
     lambda: Mutex<Lambda>,
     sagemaker: Mutex<SageMaker>,
+    redshift: Arc<Redshift>,
     s3: Mutex<S3>,
     logs: Mutex<Logs>,
     faults: Mutex<Faults>,
@@ -45,7 +47,7 @@ pub(crate) struct Cloud {
 
 impl Cloud {
     pub(crate) fn new(world: World, observer: Option<Sender<Call>>) -> Result<Self, Error> {
-        let clock = Clock::new(world.clock_ahead_seconds);
+        let clock = Arc::new(Clock::new(world.clock_ahead_seconds));
         let now = clock.now();
         let mut record = Record::default();
         for user in world.accounts.values().flat_map(|account| account.users.values()) {
@@ -59,12 +61,12 @@ impl Cloud {
             faults.add(fault.clone());
         }
         Ok(Self {
-            clock,
             issuers: Issuers::new(&world)?,
             directory: Mutex::new(Directory::new(&world)),
             glue: Mutex::new(Glue::new(&world.glue, &world.region, now)),
             lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
             sagemaker: Mutex::new(SageMaker::new(&world.sagemaker, &world)),
+            redshift: Arc::new(Redshift::new(&world.redshift, clock.clone())),
             s3: Mutex::new(S3::new(&world.s3, &world, now)),
             logs: Mutex::new(Logs::new(&world.logs, &world.region, now)),
             faults: Mutex::new(faults),
@@ -72,6 +74,7 @@ impl Cloud {
             observer: Mutex::new(observer),
             signing_keys: Mutex::default(),
             connections: AtomicU64::new(0),
+            clock,
             world,
         })
     }
@@ -90,6 +93,11 @@ impl Cloud {
 
     pub(crate) fn sagemaker(&self) -> MutexGuard<'_, SageMaker> {
         lock(&self.sagemaker)
+    }
+
+    /// The Data API, which has a lock of its own, taken last and alone.
+    pub(crate) fn redshift(&self) -> &Arc<Redshift> {
+        &self.redshift
     }
 
     /// S3 as it is now.

@@ -15,6 +15,7 @@ use crate::fault::Fault;
 use crate::glue::{Course, Run};
 use crate::lambda::{FunctionCourse, Invocation};
 use crate::record::Call;
+use crate::redshift::Statement;
 use crate::sagemaker::{EndpointCourse, Inference, TrainingCourse, TrainingJob};
 use crate::server::{Port, listen};
 use crate::world::World;
@@ -239,6 +240,11 @@ impl Sandbox {
     /// [`Error::World`] where the course has no step.
     pub fn set_training_course(&self, course: TrainingCourse) -> Result<(), Error> {
         self.cloud.set_training_course(course)
+    }
+
+    /// The Redshift statements that were really begun, oldest first.
+    pub fn statements(&self) -> Vec<Statement> {
+        self.cloud.redshift().list()
     }
 
     /// The data of an S3 object, if it is there.

@@ -33,6 +33,7 @@ mod oidc;
 mod policy;
 mod protocol;
 mod record;
+mod redshift;
 mod refusal;
 mod rest;
 mod s3;
@@ -58,6 +59,9 @@ pub use lambda::{
 pub use logs::{LogGroup, LogsWorld, StreamLine};
 pub use policy::{Rule, RuleError};
 pub use record::Call;
+pub use redshift::{
+    Cluster, DatabaseSecret, RedshiftWorld, Statement, StatementCourse, StatementOwner, Workgroup,
+};
 pub use s3::{Bucket, S3World};
 pub use sagemaker::{
     AsyncOutput, Endpoint, EndpointCourse, Inference, ModelFailure, ModelStreamError, SageMakerWorld,

@@ -103,7 +103,11 @@ impl Protocol {
             }
             Self::Json { message: member, .. } => {
                 let member = if *by_service { member } else { "message" };
-                ("application/x-amz-json-1.1", json!({ "__type": code, member: message }).to_string())
+                let mut error = json!({ "__type": code, member: message });
+                for (name, value) in members {
+                    error[*name] = value.clone();
+                }
+                ("application/x-amz-json-1.1", error.to_string())
             }
             Self::Rest { lower, typed } => {
                 let capital = *by_service && !lower.contains(&code.as_str());

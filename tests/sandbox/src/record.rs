@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
     /// Service in lower case: `sts`, `glue`, `logs`, `lambda`, `s3`, `sagemaker-runtime`, `sagemaker`,
-    /// `container-credentials`, `instance-metadata`; `unknown` otherwise.
+    /// `redshift-data`, `container-credentials`, `instance-metadata`; `unknown` otherwise.
     pub service: String,
     /// Operation, as the service names it; method and path where no service is known.
     pub operation: String,
@@ -60,6 +60,14 @@ impl Record {
         let secret = secret.into();
         if !secret.is_empty() {
             self.secrets.insert(secret);
+        }
+    }
+
+    /// Puts right what was written down before an answer had come about.
+    pub(crate) fn conclude(&mut self, request_id: &str, status: u16, error: Option<&str>) {
+        let call = self.calls.iter_mut().rev().find(|call| call.request_id == request_id);
+        if let Some(call) = call.filter(|call| call.status.is_some()) {
+            (call.status, call.error) = (Some(status), error.map(str::to_owned));
         }
     }
 

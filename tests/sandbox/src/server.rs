@@ -122,7 +122,7 @@ impl Session {
             return self.reset();
         }
         if ready != Ready::Now {
-            self.wait(&ready).await;
+            ready.wait(&self.cloud).await;
             ready.conclude(&self.cloud, &mut response);
         }
         match delivery {
@@ -146,19 +146,6 @@ impl Session {
     fn reset(self) -> Result<Response<Outgoing>, Broken> {
         self.ending.reset();
         Err(Broken::Reset)
-    }
-
-    /// Waits until an answer may be sent, which can come nearer at any time.
-    async fn wait(&self, ready: &Ready) {
-        let mut stirred = self.cloud.clock.stirred();
-        loop {
-            let left = ready.left(&self.cloud);
-            if left.is_zero() {
-                return;
-            }
-            // An error would mean that the clock is gone, and with it everything.
-            let _ = tokio::time::timeout(left, stirred.changed()).await;
-        }
     }
 }
 

@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, s3, sagemaker, sts};
+use crate::{container, glue, lambda, logs, metadata, redshift, s3, sagemaker, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,6 +26,7 @@ pub(crate) enum Service {
     S3,
     SageMakerRuntime,
     SageMaker,
+    RedshiftData,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -57,6 +58,7 @@ impl Service {
         Self::S3,
         Self::SageMakerRuntime,
         Self::SageMaker,
+        Self::RedshiftData,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -95,6 +97,7 @@ impl Service {
             Self::S3 => "s3",
             Self::SageMakerRuntime => "sagemaker-runtime",
             Self::SageMaker => "sagemaker",
+            Self::RedshiftData => "redshift-data",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -117,6 +120,7 @@ impl Service {
             Self::S3 => Protocol::S3,
             Self::SageMakerRuntime => Protocol::Rest { lower: &[], typed: false },
             Self::SageMaker => Protocol::Json { target: "SageMaker", message: "Message" },
+            Self::RedshiftData => Protocol::Json { target: "RedshiftData", message: "Message" },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -131,6 +135,7 @@ impl Service {
             Self::S3 => s3::OPERATIONS,
             Self::SageMakerRuntime => sagemaker::runtime::OPERATIONS,
             Self::SageMaker => sagemaker::training::OPERATIONS,
+            Self::RedshiftData => redshift::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -157,10 +162,8 @@ impl Service {
     pub(crate) fn is_signed(self, operation: &str) -> bool {
         match self {
             Self::Sts => operation != "AssumeRoleWithWebIdentity",
-            Self::Glue | Self::Logs | Self::Lambda | Self::S3 | Self::SageMakerRuntime | Self::SageMaker => {
-                true
-            }
             Self::ContainerCredentials | Self::InstanceMetadata => false,
+            _ => true,
         }
     }
 
@@ -171,6 +174,7 @@ impl Service {
             Self::Glue | Self::Logs | Self::SageMakerRuntime | Self::SageMaker => {
                 Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded")
             }
+            Self::RedshiftData => redshift::throttled(),
             Self::S3 => s3::slow_down(),
             Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
             Self::ContainerCredentials | Self::InstanceMetadata => {
@@ -192,6 +196,7 @@ impl Service {
             Self::SageMaker => {
                 sagemaker::training::answer(cloud, request).map(|value| accept(value.to_string()))
             }
+            Self::RedshiftData => redshift::answer(cloud, request),
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

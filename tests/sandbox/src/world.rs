@@ -11,6 +11,7 @@ use crate::glue::GlueWorld;
 use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
 use crate::policy::Rule;
+use crate::redshift::RedshiftWorld;
 use crate::s3::S3World;
 use crate::sagemaker::{Endpoint, SageMakerWorld};
 
@@ -50,6 +51,9 @@ pub struct World {
     /// `SageMaker` endpoints, and the courses of training jobs.
     #[serde(default)]
     pub sagemaker: SageMakerWorld,
+    /// Redshift clusters and workgroups, and what becomes of statements.
+    #[serde(default)]
+    pub redshift: RedshiftWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -200,8 +204,12 @@ impl World {
         let functions = self.lambda.functions.iter().map(|function| (&function.account, &function.region));
         let endpoints = self.sagemaker.endpoints.iter().map(|endpoint| (&endpoint.account, &endpoint.region));
         let buckets = self.s3.buckets.iter().map(|bucket| (&bucket.account, &bucket.region));
+        let clusters = self.redshift.clusters.iter().map(|cluster| (&cluster.account, &cluster.region));
+        let workgroups =
+            self.redshift.workgroups.iter().map(|workgroup| (&workgroup.account, &workgroup.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
+        let homes = homes.chain(clusters).chain(workgroups);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -249,6 +257,7 @@ impl World {
         if let Some((id, _)) = homes.iter().find(|(id, _)| !self.accounts.contains_key(*id)) {
             return wrong(format!("no account `{id}`"));
         }
+        self.redshift.check()?;
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
             return wrong("a training course needs a step".into());

@@ -11,6 +11,8 @@
 //! assert_eq!(site.sandbox.started("nightly-etl"), 1);
 //! ```
 //!
+//! [`Postgres`] is a throw-away server for the sandbox to run SQL on.
+//!
 //! [`contract!`] gives a binary the promises that all of them share.
 
 // Test support: a panic is how a test fails.
@@ -18,10 +20,12 @@
 
 pub mod contract;
 mod outcome;
+mod postgres;
 mod process;
 mod site;
 
 pub use outcome::Outcome;
+pub use postgres::Postgres;
 pub use process::Running;
 pub use rustix::process::Signal;
 pub use sandbox::{Call, Course, Fault, FaultKind, Sandbox, Step, World};

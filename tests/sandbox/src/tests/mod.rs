@@ -4,6 +4,7 @@ mod dispatch;
 mod glue;
 mod lambda;
 mod logs;
+mod redshift;
 mod s3;
 mod sagemaker;
 mod sts;
@@ -133,6 +134,18 @@ impl Bench {
         let reply = self.send("POST", "/", self.headers(service, Some(target), Some(keys), &body), &body);
         let answer = serde_json::from_slice(&reply.response.body().bytes()).unwrap_or_default();
         (reply.response.status().as_u16(), answer)
+    }
+
+    /// A call of a JSON service whose answer can take its time: status and answer.
+    async fn json_later(&self, keys: &Keys, target: &str, parameters: &Value) -> (u16, Value) {
+        let service = if target.starts_with("RedshiftData") { "redshift-data" } else { "glue" };
+        let body = parameters.to_string();
+        let headers = self.headers(service, Some(target), Some(keys), &body);
+        let Reply { mut response, ready, .. } = self.send("POST", "/", headers, &body);
+        ready.wait(&self.cloud).await;
+        ready.conclude(&self.cloud, &mut response);
+        let answer = serde_json::from_slice(&response.body().bytes()).unwrap_or_default();
+        (response.status().as_u16(), answer)
     }
 
     /// A call of STS: status and XML.
