@@ -1,0 +1,148 @@
+//! The beginning: at most one statement for a key, and none twice by a resend.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure};
+use tokio::time::{Instant, sleep, timeout_at};
+
+use crate::error::Error;
+use crate::once::{self, Decision, Earlier, Mark};
+use crate::redshift::{BATCH, EXECUTE, Label, Service};
+use crate::run::Run;
+use crate::statement::Verdict;
+
+/// How often a start without a clear answer is sent again. A connection that breaks this often does so for a reason.
+const RESENDS: u32 = 5;
+
+/// The pause before the first resend; each further one is twice as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// How long what is in flight may take once a signal has come. The answer of a start holds the id of what there is to
+/// cancel, so it is worth waiting for; it leaves time for that before the runtime ends everything, four seconds after
+/// the signal.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+
+/// The statement to wait for.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Begun {
+    pub(crate) id: String,
+    /// Found, not started.
+    pub(crate) adopted: bool,
+    /// What its status meant when it was found.
+    pub(crate) verdict: Verdict,
+    /// The session that it runs in, where it was told.
+    pub(crate) session: Option<String>,
+}
+
+/// Starts the statements, or finds those that were started for the same key.
+///
+/// After a signal it ends within [`ANSWER_LIMIT`], whatever it is waiting for.
+pub(crate) async fn begin(service: &Service<'_>, run: &Run, ctx: &Context) -> Result<Begun, Error> {
+    let may_have_started = Cell::new(false);
+    tokio::select! {
+        begun = find_or_start(service, run, ctx, &may_have_started) => begun,
+        exit = out_of_patience(ctx) => Err(interrupted(exit, may_have_started.get())),
+    }
+}
+
+/// [`begin`] without the end of patience, for which `may_have_started` is kept true while there is a start that has no
+/// clear answer.
+async fn find_or_start(
+    service: &Service<'_>,
+    run: &Run,
+    ctx: &Context,
+    may_have_started: &Cell<bool>,
+) -> Result<Begun, Error> {
+    let mut label = Label { name: run.statement_name.clone(), token: once::token_of_process() };
+    if let Some(key) = ctx.key() {
+        let mark = Mark::new(key, run);
+        let found = timeout_at(ctx.deadline(), service.named(&mark.name)).await;
+        let earlier = found.map_err(|_| Error::LookupTimeout)?.map_err(|source| Error::Lookup { source })?;
+        match once::decide(&earlier, ctx.on_prior_failure() == OnPriorFailure::Rerun) {
+            Decision::Adopt(earlier) => return Ok(adopt(earlier)),
+            Decision::Start { after } => {
+                label = Label { token: mark.token(after.as_deref()), name: Some(mark.name) };
+            }
+        }
+    }
+    let operation = if run.statements.len() == 1 { EXECUTE } else { BATCH };
+    let mut pause = FIRST_PAUSE;
+    let mut resends = 0;
+    loop {
+        if let Some(exit) = ctx.interruption() {
+            return Err(interrupted(exit, may_have_started.get()));
+        }
+        may_have_started.set(true);
+        let source = match service.start(run, &label).await {
+            Ok(started) => match started.id {
+                Some(id) => {
+                    let session = started.session;
+                    return Ok(Begun { id, adopted: false, verdict: Verdict::Pending, session });
+                }
+                None => CallError::unusable(operation, "it was answered without the id of a statement"),
+            },
+            Err(source) => source,
+        };
+        let place = run.connection.to_string();
+        // After one unclear answer, a later refusal does not say that nothing was started.
+        if source.effect() != Effect::MayHaveStarted && resends == 0 {
+            may_have_started.set(false);
+            return match ctx.interruption() {
+                Some(exit) => Err(interrupted(exit, false)),
+                None => Err(Error::NotStarted { place, source }),
+            };
+        }
+        let again = source.effect() == Effect::MayHaveStarted && resends < RESENDS;
+        if !again || Instant::now() + pause >= ctx.deadline() {
+            return Err(match ctx.key() {
+                Some(_) => Error::Unsettled { place, source },
+                None => Error::Unknown { place, source },
+            });
+        }
+        tracing::warn!(error = %source, "the answer was lost; sending the same start again, which its token makes safe");
+        // Half to whole of the pause at random, so that a fleet does not come back in step.
+        tokio::select! {
+            () = sleep(pause.mul_f64(0.5 + fastrand::f64() / 2.0)) => {}
+            () = ctx.cancelled() => {}
+        }
+        resends += 1;
+        pause *= 2;
+    }
+}
+
+fn adopt(earlier: Earlier) -> Begun {
+    let Earlier { id, verdict, .. } = earlier;
+    match verdict {
+        Verdict::Pending => {
+            tracing::info!(statement = id, "the statement of this key goes on; taking over the wait");
+        }
+        Verdict::Finished => {
+            tracing::info!(statement = id, "already done: the statement of this key has finished");
+        }
+        Verdict::Failed | Verdict::Aborted => {
+            tracing::info!(
+                statement = id,
+                "the statement of this key has ended badly; --on-prior-failure rerun starts again"
+            );
+        }
+    }
+    Begun { id, adopted: true, verdict, session: None }
+}
+
+/// A signal before there was a statement to follow.
+fn interrupted(exit: Exit, may_have_started: bool) -> Error {
+    let what = if may_have_started {
+        "a statement may have been started, its start got no answer"
+    } else {
+        "nothing was started"
+    };
+    Error::Interrupted { exit, what: what.to_owned() }
+}
+
+/// Ends when a signal has come and the call in flight has had its time to answer.
+async fn out_of_patience(ctx: &Context) -> Exit {
+    ctx.cancelled().await;
+    sleep(ANSWER_LIMIT).await;
+    ctx.interruption().unwrap_or(Exit::Terminated)
+}

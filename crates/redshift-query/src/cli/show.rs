@@ -1,0 +1,81 @@
+//! The options that say how a result is shown.
+
+use std::path::PathBuf;
+
+use clap::{Args, ValueEnum};
+use job_runtime::Expect;
+
+use crate::result::Form;
+use crate::show::{RowCount, Show};
+
+/// Forms of a result.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Format {
+    /// One JSON object.
+    Json,
+    /// A JSON object for each row.
+    Jsonl,
+    /// Comma-separated values with a header.
+    Csv,
+    /// For people.
+    // The other binaries' name for what is for people.
+    #[value(alias = "text")]
+    Table,
+    /// Nothing.
+    None,
+}
+
+/// How a result is shown, and what is expected of it.
+#[derive(Debug, Default, Args)]
+#[group(skip)]
+#[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
+#[command(next_help_heading = "Result")]
+pub(super) struct ShowArgs {
+    /// What NULL looks like in csv [default: nothing] and table [default: NULL]
+    ///
+    /// A text that looks the same is quoted in csv: without this option an empty text is "".
+    #[arg(long, env = "REDSHIFT_NULL", value_name = "TEXT", value_parser = null, allow_hyphen_values = true)]
+    null: Option<String>,
+
+    /// A file for the result; stdout then tells about the statement
+    #[arg(long, env = "REDSHIFT_OUTPUT_FILE", value_name = "FILE")]
+    output_file: Option<PathBuf>,
+
+    /// End with exit code 10 unless there are so many rows: 5, 1.., ..10 or 1..10
+    ///
+    /// The rows that are returned, by all statements of a batch; where nothing is returned, the rows that are affected.
+    #[arg(long, env = "REDSHIFT_EXPECT_ROWS", value_name = "COUNT")]
+    expect_rows: Option<RowCount>,
+
+    /// End with exit code 10 unless this JMESPath expression is true of the result in JSON
+    ///
+    /// Of what --output json prints, 10 MiB at most; the rows are in results[0], results[1], ….
+    #[arg(long, env = "REDSHIFT_EXPECT", value_name = "JMESPATH")]
+    expect: Option<Expect>,
+}
+
+impl ShowArgs {
+    pub(super) fn into_show(self, format: Format) -> Result<Show, String> {
+        let Self { null, output_file, expect_rows, expect } = self;
+        if format == Format::None && output_file.is_some() {
+            return Err("--output none leaves nothing for --output-file".to_owned());
+        }
+        let form = match format {
+            Format::Json => Form::Json,
+            Format::Jsonl => Form::Jsonl,
+            Format::Csv => Form::Csv { null: null.unwrap_or_default() },
+            Format::Table => Form::Table { null },
+            Format::None => Form::Nothing,
+        };
+        Ok(Show { form, output_file, expect_rows, expect })
+    }
+}
+
+/// What has to be quoted itself would not be told from the text.
+fn null(text: &str) -> Result<String, String> {
+    if text.contains([',', '"', '\n', '\r']) {
+        Err("it may not have commas, quotes or line ends in it".to_owned())
+    } else {
+        Ok(text.to_owned())
+    }
+}

@@ -1,0 +1,232 @@
+//! The way from what is asked for to a result: begin, remember, wait, show.
+
+use std::time::Duration;
+
+use aws_sdk_redshiftdata::Client;
+use job_runtime::{Context, Ended, Exit, OnTerminate, Remote, Report, json};
+use serde::Serialize;
+use tokio::time::{Instant, timeout_at};
+
+use crate::begin::{ANSWER_LIMIT, Begun, begin};
+use crate::check::check;
+use crate::error::Error;
+use crate::listing;
+use crate::redshift::Service;
+use crate::result::Form;
+use crate::run::Run;
+use crate::show::{Show, Subject, show};
+use crate::statement::{self, Statement, Verdict};
+use crate::wait::{Cancelled, cancel, wait};
+use crate::{Request, Work};
+
+/// How long after a signal the statement may be cancelled and looked at. The runtime gives the whole end four seconds.
+const STOP_LIMIT: Duration = Duration::from_millis(3500);
+
+/// How long a cancel of its own accord waits for the statement to stop.
+const CANCEL_LIMIT: Duration = Duration::from_secs(30);
+
+/// Does what is asked for.
+///
+/// # Errors
+/// Everything that leaves no ended statement to report. A statement that failed is a report.
+pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -> Result<Report, Error> {
+    let service = Service { client, ctx };
+    if let Some(connection) = request.work.connection() {
+        let region = ctx.place().region;
+        if let Some(arn) = connection.region().filter(|arn| *arn != region) {
+            return Err(Error::Region { arn: arn.to_owned(), region });
+        }
+    }
+    if ctx.check() {
+        return Ok(check(&service, request, ctx).await);
+    }
+    match &request.work {
+        Work::Run(run) => Box::pin(execute_run(&service, run, &request.show, ctx)).await,
+        Work::Result(id) => Box::pin(result(&service, id, &request.show, ctx)).await,
+        Work::Cancel(id) => Box::pin(stop(&service, id, &request.show, ctx)).await,
+        Work::List(list) => Box::pin(listing::statements(&service, list, &request.show, ctx)).await,
+        Work::Catalog(catalog) => Box::pin(listing::catalog(&service, catalog, &request.show, ctx)).await,
+    }
+}
+
+/// Starts statements or takes them over, waits for their end and shows it.
+async fn execute_run(service: &Service<'_>, run: &Run, how: &Show, ctx: &Context) -> Result<Report, Error> {
+    let mut sink = how.open().map_err(Error::Usage)?;
+    let begun = begin(service, run, ctx).await?;
+    let command = remember(&begun.id, ctx);
+    if let Some(session) = &begun.session {
+        tracing::info!(session, "the statement runs in this session");
+    }
+    // A failure of the key's earlier statement is told even so: one look at it, and the wait is over.
+    let failed = matches!(begun.verdict, Verdict::Failed | Verdict::Aborted);
+    if ctx.no_wait() && !failed {
+        return Ok(Report::ok(started(&begun, &command, how, ctx)));
+    }
+    // A signal during the start may have used up the patience with its answer.
+    let used_up = if ctx.is_cancelled() { ANSWER_LIMIT } else { Duration::ZERO };
+    let id = &begun.id;
+    let statement = match wait(service, id, ctx).await {
+        Ended::Done(statement) => statement,
+        Ended::Cancelled(exit) => {
+            let what = match ctx.on_terminate() {
+                OnTerminate::Detach => left(id, ctx),
+                OnTerminate::Cancel => {
+                    let by = Instant::now() + STOP_LIMIT.saturating_sub(used_up);
+                    match cancel(service, id, by).await {
+                        Cancelled::Over(statement) if statement.verdict() == Verdict::Failed => {
+                            return Ok(Report::failed(Exit::Failed, "", statement.failure(&run.statements)));
+                        }
+                        Cancelled::Over(statement) => over(&statement),
+                        Cancelled::Untold(what) => what,
+                    }
+                }
+            };
+            return Err(Error::Interrupted { exit, what });
+        }
+        other => return Err(ended_unseen(other, id, command, ctx)),
+    };
+    let subject = Subject {
+        statement: &statement,
+        adopted: begun.adopted,
+        written: &run.statements,
+        command: &command,
+    };
+    show(service, &subject, how, sink.take(), ctx).await
+}
+
+/// Shows the result of a statement that somebody has started, once it has ended. It is not ours to cancel.
+async fn result(service: &Service<'_>, id: &str, how: &Show, ctx: &Context) -> Result<Report, Error> {
+    let mut sink = how.open().map_err(Error::Usage)?;
+    let command = remember(id, ctx);
+    let statement = match wait(service, id, ctx).await {
+        Ended::Done(statement) => statement,
+        Ended::Cancelled(exit) => {
+            return Err(Error::Interrupted { exit, what: format!("statement {id} goes on") });
+        }
+        other => return Err(ended_unseen(other, id, command, ctx)),
+    };
+    let subject = Subject { statement: &statement, adopted: true, written: &[], command: &command };
+    show(service, &subject, how, sink.take(), ctx).await
+}
+
+/// Cancels a statement that somebody has started, and waits until it has stopped.
+async fn stop(service: &Service<'_>, id: &str, how: &Show, ctx: &Context) -> Result<Report, Error> {
+    let command = remember(id, ctx);
+    let facts = |statement: &Statement| {
+        let subject = Subject { statement, adopted: true, written: &[], command: &command };
+        subject.facts(how, ctx)
+    };
+    let Ok(asked) = timeout_at(ctx.deadline(), service.cancel(id)).await else {
+        return Err(Error::ListTimeout);
+    };
+    // What cannot be cancelled may be over.
+    let statement = match (service.describe(id, None).await, asked) {
+        (Err(source), _) => return Err(Error::lost(id, command.clone(), source)),
+        (Ok(statement), Err(source)) if statement.verdict() == Verdict::Pending => {
+            return Err(Error::Call(source));
+        }
+        (Ok(statement), _) => statement,
+    };
+    let statement = if statement.verdict() == Verdict::Pending && !ctx.no_wait() {
+        tokio::select! {
+            ended = wait(service, id, ctx) => match ended {
+                Ended::Done(statement) => statement,
+                Ended::Cancelled(exit) => {
+                    let what = format!("the service has accepted to cancel statement {id}");
+                    return Err(Error::Interrupted { exit, what });
+                }
+                other => return Err(ended_unseen(other, id, command.clone(), ctx)),
+            },
+            () = tokio::time::sleep(CANCEL_LIMIT) => statement,
+        }
+    } else {
+        statement
+    };
+    let result = facts(&statement);
+    Ok(match statement.verdict() {
+        Verdict::Aborted => Report::ok(result),
+        Verdict::Pending => {
+            tracing::warn!(
+                status = statement.whole.status,
+                "the cancel is accepted, but the statement goes on yet"
+            );
+            Report::ok(result)
+        }
+        Verdict::Finished | Verdict::Failed => {
+            let error =
+                format!("there was nothing to cancel: statement {id} had ended {}", statement.whole.status);
+            Report::failed(Exit::Rejected, result, error)
+        }
+    })
+}
+
+/// Keeps the statement for the last word, and gives the command to look at it with.
+fn remember(id: &str, ctx: &Context) -> String {
+    let command = statement::command(id, &ctx.place().region);
+    ctx.remember(Remote { id: id.to_owned(), state: None, console: Some(command.clone()) });
+    command
+}
+
+/// The end of a wait that has not seen the statement's.
+fn ended_unseen(ended: Ended<Statement>, id: &str, command: String, ctx: &Context) -> Error {
+    match ended {
+        Ended::Lost(source) => Error::lost(id, command, source),
+        Ended::Cancelled(exit) => Error::Interrupted { exit, what: left(id, ctx) },
+        Ended::Deadline(state) => {
+            Error::Deadline { id: id.to_owned(), state, timeout: ctx.elapsed(), command }
+        }
+        Ended::Done(statement) => Error::Deadline {
+            id: id.to_owned(),
+            state: Some(statement.whole.status),
+            timeout: ctx.elapsed(),
+            command,
+        },
+    }
+}
+
+/// What becomes of a statement that is left for the next process.
+fn left(id: &str, ctx: &Context) -> String {
+    match ctx.key() {
+        Some(_) => format!("statement {id} goes on; the next process with the same key takes over"),
+        None => format!("statement {id} goes on; `redshift-query result {id}` waits for it"),
+    }
+}
+
+/// What is told of a statement that was over when a signal came to cancel it; a result is left to be read.
+fn over(statement: &Statement) -> String {
+    let id = &statement.whole.id;
+    match statement.verdict() {
+        Verdict::Aborted => format!("statement {id} was cancelled"),
+        Verdict::Finished | Verdict::Failed | Verdict::Pending => {
+            format!("statement {id} had already finished; `redshift-query result {id}` shows its result")
+        }
+    }
+}
+
+/// What `--no-wait` prints: for people and shells the bare id.
+fn started(begun: &Begun, command: &str, how: &Show, ctx: &Context) -> String {
+    #[derive(Serialize)]
+    struct Started<'a> {
+        statement_id: &'a str,
+        adopted: bool,
+        session_id: Option<&'a str>,
+        region: String,
+        account: Option<String>,
+        console: &'a str,
+    }
+    match how.form {
+        Form::Csv { .. } | Form::Table { .. } => begun.id.clone(),
+        Form::Nothing => String::new(),
+        Form::Json | Form::Jsonl => {
+            let place = ctx.place();
+            json(&Started {
+                statement_id: &begun.id,
+                adopted: begun.adopted,
+                session_id: begun.session.as_deref(),
+                region: place.region,
+                account: place.account,
+                console: command,
+            })
+        }
+    }
+}

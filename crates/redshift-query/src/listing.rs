@@ -1,0 +1,150 @@
+//! Lists: statements of the last day, and what there is in a database.
+
+use std::cmp::Reverse;
+use std::time::Duration;
+
+use job_runtime::{CallError, Context, Ended, Judged, Report, Sink};
+
+use crate::error::Error;
+use crate::redshift::{Catalog, Entry, Filter, Listed, Service};
+use crate::result::cell::columns;
+use crate::result::{Cell, Rows};
+use crate::show::Show;
+use crate::sql;
+
+/// The pause before a page that did not come is asked for again.
+const PAGE_PAUSE: Duration = Duration::from_secs(1);
+
+/// Statements of one page; the API allows 100 at most.
+const PAGE: i32 = 100;
+
+/// Which statements to show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct List {
+    pub(crate) filter: Filter,
+    /// So many of the newest.
+    pub(crate) limit: usize,
+}
+
+/// The members of a statement in a list.
+const STATEMENT: [(&str, &str); 8] = [
+    ("statement_id", "text"),
+    ("status", "text"),
+    ("statement_name", "text"),
+    ("created_at", "text"),
+    ("updated_at", "text"),
+    ("session_id", "text"),
+    ("statements", "int4"),
+    ("sql", "text"),
+];
+
+/// Shows the newest statements. The service does not promise any order, so that all of them are looked at.
+pub(crate) async fn statements(
+    service: &Service<'_>,
+    list: &List,
+    how: &Show,
+    ctx: &Context,
+) -> Result<Report, Error> {
+    let mut newest: Vec<Listed> = Vec::new();
+    let mut next = None;
+    loop {
+        let token = next.take();
+        let (listed, token) =
+            patiently(ctx, async || service.statements(&list.filter, PAGE, token.clone()).await).await?;
+        newest.extend(listed);
+        newest.sort_by_key(|listed| Reverse(listed.created));
+        newest.truncate(list.limit);
+        if token.is_none() {
+            break;
+        }
+        next = token;
+    }
+    let mut writer = Writer::new(how, "statements", &STATEMENT);
+    for listed in &newest {
+        let text = |text: &Option<String>| Entry::Text(text.clone());
+        writer.row(&[
+            Entry::Text(Some(listed.id.clone())),
+            Entry::Text(Some(listed.status.clone())),
+            text(&listed.name),
+            text(&listed.created_at),
+            text(&listed.updated_at),
+            text(&listed.session),
+            Entry::Number(listed.statements),
+            Entry::Text(listed.sql.as_deref().map(sql::shown)),
+        ]);
+    }
+    writer.end().await
+}
+
+/// Shows what there is in a database, page by page.
+pub(crate) async fn catalog(
+    service: &Service<'_>,
+    catalog: &Catalog,
+    how: &Show,
+    ctx: &Context,
+) -> Result<Report, Error> {
+    let mut writer = Writer::new(how, catalog.what.name(), catalog.what.columns());
+    let mut next = None;
+    loop {
+        let token = next.take();
+        let (entries, token) = patiently(ctx, async || service.catalog(catalog, token.clone()).await).await?;
+        for entry in &entries {
+            writer.row(entry);
+        }
+        writer.flush().await?;
+        if token.is_none() {
+            return writer.end().await;
+        }
+        next = token;
+    }
+}
+
+/// Asks for a page, and bears failures and throttles as a look at remote work does.
+async fn patiently<T>(ctx: &Context, ask: impl AsyncFn() -> Result<T, CallError>) -> Result<T, Error> {
+    match Box::pin(ctx.poll(PAGE_PAUSE, async || Ok(Judged::Done(ask().await?)))).await {
+        Ended::Done(page) => Ok(page),
+        Ended::Lost(source) => Err(Error::Call(source)),
+        Ended::Deadline(_) => Err(Error::ListTimeout),
+        Ended::Cancelled(exit) => Err(Error::Interrupted { exit, what: "nothing was changed".to_owned() }),
+    }
+}
+
+/// A list on its way to stdout.
+struct Writer {
+    rows: Rows,
+    sink: Sink,
+}
+
+impl Writer {
+    fn new(how: &Show, name: &str, members: &[(&str, &str)]) -> Self {
+        let mut rows = Rows::new(how.form.clone(), false);
+        rows.frame(&format!("{{\"{name}\":"));
+        rows.begin(columns(members.iter().copied()));
+        Self { rows, sink: Sink::stdout() }
+    }
+
+    fn row(&mut self, entry: &[Entry]) {
+        for member in entry {
+            self.rows.cell(match member {
+                Entry::Text(Some(text)) => Cell::Text(text),
+                Entry::Text(None) => Cell::Null,
+                Entry::Number(number) => Cell::Long(*number),
+                Entry::Bool(value) => Cell::Bool(*value),
+            });
+        }
+        self.rows.end_row();
+    }
+
+    async fn flush(&mut self) -> Result<(), Error> {
+        let text = self.rows.take();
+        Ok(self.sink.write(&text).await?)
+    }
+
+    async fn end(mut self) -> Result<Report, Error> {
+        self.rows.end();
+        self.rows.frame("}\n");
+        self.flush().await?;
+        self.sink.finish().await?;
+        Ok(Report::ok(""))
+    }
+}

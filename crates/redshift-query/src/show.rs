@@ -1,0 +1,271 @@
+//! How an ended statement is shown: its facts, its results page by page, and what was expected of them.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::time::Duration;
+
+use job_runtime::{CallError, Context, Ended, Exit, Expect, Judged, Open, Report, Sink, aligned, json};
+use serde::Serialize;
+
+use crate::error::Error;
+use crate::redshift::{RESULT, Service};
+use crate::result::{Form, Rows, page};
+use crate::sql;
+use crate::statement::{Statement, Verdict};
+
+/// The pause before a page that did not come is asked for again.
+const PAGE_PAUSE: Duration = Duration::from_secs(1);
+
+/// How a result is shown, and what is expected of it.
+#[derive(Debug, Clone)]
+pub(crate) struct Show {
+    pub(crate) form: Form,
+    /// A file for the result; stdout then has the facts.
+    pub(crate) output_file: Option<PathBuf>,
+    pub(crate) expect_rows: Option<RowCount>,
+    pub(crate) expect: Option<Expect>,
+}
+
+impl Show {
+    /// Opens the file before anything is started.
+    pub(crate) fn open(&self) -> Result<Option<Sink>, String> {
+        let file = self.output_file.as_deref().map(|path| Sink::file(path, Open::Replace));
+        file.transpose()
+    }
+}
+
+/// How many rows there should be: `N`, `N..`, `..M` or `N..M`, both included.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct RowCount {
+    least: u64,
+    most: u64,
+}
+
+impl FromStr for RowCount {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let number = |text: &str| text.parse::<u64>().ok();
+        let range = match text.split_once("..") {
+            None => number(text).map(|count| (count, count)),
+            Some(("", "")) => None,
+            Some((least, "")) => number(least).map(|least| (least, u64::MAX)),
+            Some(("", most)) => number(most).map(|most| (0, most)),
+            Some((least, most)) => number(least).zip(number(most)),
+        };
+        match range {
+            Some((least, most)) if least <= most => Ok(Self { least, most }),
+            Some(_) => Err("its end is before its beginning".to_owned()),
+            None => Err("it should be a number of rows, or a range: 5, 1.., ..10 or 1..10".to_owned()),
+        }
+    }
+}
+
+impl fmt::Display for RowCount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (self.least, self.most) {
+            (least, most) if least == most => write!(f, "{least}"),
+            (least, u64::MAX) => write!(f, "{least} or more"),
+            (0, most) => write!(f, "{most} at most"),
+            (least, most) => write!(f, "{least} to {most}"),
+        }
+    }
+}
+
+impl RowCount {
+    fn unmet(self, rows: u64) -> Option<String> {
+        let met = (self.least..=self.most).contains(&rows);
+        (!met).then(|| format!("it has {rows} rows where --expect-rows wants {self}"))
+    }
+}
+
+/// An ended statement, with what else is known of it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) statement: &'a Statement,
+    /// It was started by somebody else.
+    pub(crate) adopted: bool,
+    /// As the user wrote it, if this is known.
+    pub(crate) written: &'a [sql::Statement],
+    pub(crate) command: &'a str,
+}
+
+/// What is known of a statement beside its results.
+#[derive(Debug, Serialize)]
+struct Facts<'a> {
+    #[serde(flatten)]
+    statement: &'a Statement,
+    adopted: bool,
+    region: String,
+    account: Option<String>,
+    console: &'a str,
+}
+
+impl Subject<'_> {
+    fn in_json(&self, ctx: &Context) -> String {
+        let place = ctx.place();
+        json(&Facts {
+            statement: self.statement,
+            adopted: self.adopted,
+            region: place.region,
+            account: place.account,
+            console: self.command,
+        })
+    }
+
+    /// The facts as stdout has them where the results are elsewhere.
+    pub(crate) fn facts(&self, how: &Show, ctx: &Context) -> String {
+        match how.form {
+            Form::Nothing => String::new(),
+            Form::Table { .. } => self.in_text(),
+            Form::Json | Form::Jsonl | Form::Csv { .. } => self.in_json(ctx),
+        }
+    }
+
+    fn in_text(&self) -> String {
+        let Statement { whole, .. } = self.statement;
+        let rows = self.statement.counted_rows().to_string();
+        let seconds = whole.duration_seconds.map(|seconds| seconds.to_string());
+        let query = whole.redshift_query_id.map(|id| id.to_string());
+        let lines = [
+            ("statement", Some(whole.id.as_str())),
+            ("status", Some(whole.status.as_str())),
+            ("error", whole.error.as_deref()),
+            ("rows", Some(rows.as_str())),
+            ("seconds", seconds.as_deref()),
+            ("query", query.as_deref()),
+            ("session", self.statement.session_id.as_deref()),
+            ("database", self.statement.database.as_deref()),
+            ("cluster", self.statement.cluster_identifier.as_deref()),
+            ("workgroup", self.statement.workgroup_name.as_deref()),
+            ("created", self.statement.created_at.as_deref()),
+            ("adopted", self.adopted.then_some("yes")),
+            ("console", Some(self.command)),
+        ];
+        aligned(lines.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
+    }
+}
+
+/// Writes the results of an ended statement, and makes the report.
+pub(crate) async fn show(
+    service: &Service<'_>,
+    subject: &Subject<'_>,
+    how: &Show,
+    file: Option<Sink>,
+    ctx: &Context,
+) -> Result<Report, Error> {
+    let statement = subject.statement;
+    let failure = match statement.verdict() {
+        Verdict::Finished | Verdict::Pending => None,
+        Verdict::Failed => Some((Exit::Failed, statement.failure(subject.written))),
+        Verdict::Aborted => Some((Exit::Stopped, statement.failure(subject.written))),
+    };
+    let to_file = file.is_some();
+    let mut sink = file.unwrap_or_else(Sink::stdout);
+    let mut rows = Rows::new(how.form.clone(), how.expect.is_some() && failure.is_none());
+    let facts = subject.in_json(ctx);
+    // The results become the last member of the facts.
+    rows.frame(&format!("{},\"results\":[", facts.strip_suffix('}').unwrap_or(&facts)));
+    if rows.is_wanted() {
+        let sets = statement.result_sets();
+        stream(service, &statement.whole.id, &sets, &mut rows, &mut sink, ctx).await?;
+    }
+    rows.frame("]}\n");
+    sink.write(&rows.take()).await?;
+    sink.finish().await?;
+
+    let unmet = || {
+        let rows_unmet = how.expect_rows.and_then(|count| count.unmet(statement.counted_rows()));
+        let unmet = rows_unmet.or_else(|| match (&how.expect, rows.copied()) {
+            (Some(expect), Some(answer)) => expect.unmet(answer),
+            (Some(_), None) => {
+                Some("its result is longer than the 10 MiB that --expect is worked out on".to_owned())
+            }
+            (None, _) => None,
+        });
+        unmet.map(|unmet| (Exit::Failed, format!("statement {} finished, but {unmet}", statement.whole.id)))
+    };
+    let stdout = if to_file { subject.facts(how, ctx) } else { String::new() };
+    Ok(match failure.or_else(unmet) {
+        Some((exit, error)) => Report::failed(exit, stdout, error),
+        None => Report::ok(stdout),
+    })
+}
+
+/// Reads the result sets one after the other, and hands on each page before the next is asked for.
+async fn stream(
+    service: &Service<'_>,
+    id: &str,
+    sets: &[&str],
+    rows: &mut Rows,
+    sink: &mut Sink,
+    ctx: &Context,
+) -> Result<(), Error> {
+    let failed = |source| Error::Result { id: id.to_owned(), source };
+    for set in sets {
+        let mut next: Option<String> = None;
+        let mut total = None;
+        loop {
+            // A page may fail as often as a look may, and --timeout bounds it as well.
+            let looking = ctx.poll(PAGE_PAUSE, async || {
+                Ok::<_, CallError>(Judged::Done(service.page(set, next.as_deref()).await?))
+            });
+            let page = match Box::pin(looking).await {
+                Ended::Done(page) => page,
+                Ended::Lost(source) => return Err(failed(source)),
+                Ended::Deadline(_) => return Err(Error::ResultTimeout { id: id.to_owned() }),
+                Ended::Cancelled(exit) => {
+                    let what =
+                        format!("statement {id} has finished; `redshift-query result {id}` shows its result");
+                    return Err(Error::Interrupted { exit, what });
+                }
+            };
+            let end = page::read(page.bytes(), rows)
+                .map_err(|fault| failed(CallError::unusable(RESULT, &fault)))?;
+            drop(page);
+            total = end.total.or(total);
+            let text = rows.take();
+            sink.write(&text).await?;
+            rows.give_back(text);
+            if end.next_token.is_some() && end.next_token == next {
+                return Err(failed(CallError::unusable(RESULT, "a page names itself as the next one")));
+            }
+            next = end.next_token;
+            if next.is_none() {
+                break;
+            }
+            ctx.show_progress(&format!("{} rows read of {}", rows.count(), id));
+        }
+        let received = rows.end();
+        // Where the service tells how many there are, none is lost unseen.
+        if let Some(expected) = total.filter(|total| *total > 0 && *total != received) {
+            return Err(Error::Incomplete { id: id.to_owned(), expected, received });
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_of_rows() {
+        for (text, met, unmet, told) in [
+            ("5", &[5][..], &[0, 4, 6][..], "5"),
+            ("0", &[0], &[1], "0"),
+            ("1..", &[1, u64::MAX], &[0], "1 or more"),
+            ("..3", &[0, 3], &[4], "3 at most"),
+            ("2..3", &[2, 3], &[1, 4], "2 to 3"),
+        ] {
+            let count: RowCount = text.parse().unwrap();
+            assert_eq!(count.to_string(), told);
+            assert!(met.iter().all(|rows| count.unmet(*rows).is_none()), "{text}");
+            assert!(unmet.iter().all(|rows| count.unmet(*rows).is_some()), "{text}");
+        }
+        for text in ["", "..", "x", "-1", "3..2", "1...2", "1..x"] {
+            assert!(text.parse::<RowCount>().is_err(), "{text}");
+        }
+    }
+}

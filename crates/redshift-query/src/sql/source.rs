@@ -1,0 +1,122 @@
+//! Where SQL comes from: options, files, standard input, the folder of a `ConfigMap`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use job_runtime::input;
+
+use super::{Statement, split};
+
+/// More than forty statements of the greatest length: a file that is longer is not meant.
+const LONGEST_FILE: usize = 8 * 1024 * 1024;
+
+/// One place to take SQL from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Source {
+    /// `--sql`.
+    Text(String),
+    /// `--sql-file`; `-` is standard input.
+    File(String),
+    /// `--sql-dir`.
+    Folder(PathBuf),
+}
+
+/// Reads the statements of all sources, in their order.
+pub(crate) fn read(sources: &[Source]) -> Result<Vec<Statement>, String> {
+    let is_stdin = |source: &&Source| matches!(source, Source::File(path) if path == "-");
+    if sources.iter().filter(is_stdin).count() > 1 {
+        return Err("standard input can be read once: give --sql-file - once".to_owned());
+    }
+    let mut statements = Vec::new();
+    for source in sources {
+        match source {
+            Source::Text(text) => statements.extend(split(text, "--sql")?),
+            Source::File(path) => statements.extend(file(path)?),
+            Source::Folder(folder) => {
+                for path in files(folder)? {
+                    statements.extend(file(&path.to_string_lossy())?);
+                }
+            }
+        }
+    }
+    Ok(statements)
+}
+
+fn file(path: &str) -> Result<Vec<Statement>, String> {
+    let (place, name) = match path {
+        "-" => ("standard input", "standard input"),
+        path => (path, Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)),
+    };
+    let text = input::text(path, LONGEST_FILE).map_err(|error| format!("could not read {place}: {error}"))?;
+    split(&text, name)
+}
+
+/// The files of a folder, in the order of their names. A mounted `ConfigMap` has its files as links into `..data`, a
+/// link of its own: what begins with a dot is not the user's.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, String> {
+    let failed = |error: std::io::Error| format!("could not read the folder {}: {error}", folder.display());
+    let mut paths = Vec::new();
+    for entry in fs::read_dir(folder).map_err(failed)? {
+        let entry = entry.map_err(failed)?;
+        let hidden = entry.file_name().to_string_lossy().starts_with('.');
+        // Through the link.
+        if !hidden && fs::metadata(entry.path()).map_err(failed)?.is_file() {
+            paths.push(entry.path());
+        }
+    }
+    if paths.is_empty() {
+        return Err(format!("there is no file in the folder {}", folder.display()));
+    }
+    paths.sort();
+    Ok(paths)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_config_map_is_read_in_the_order_of_names() {
+        let folder = tempfile::tempdir().unwrap();
+        let data = folder.path().join("..2026_11_24");
+        fs::create_dir(&data).unwrap();
+        for (name, text) in
+            [("20-second.sql", "select 2"), ("10-first.sql", "select 1; select 11"), (".swp", "x")]
+        {
+            fs::write(data.join(name), text).unwrap();
+        }
+        symlink(&data, folder.path().join("..data")).unwrap();
+        for name in ["20-second.sql", "10-first.sql", ".swp"] {
+            symlink(Path::new("..data").join(name), folder.path().join(name)).unwrap();
+        }
+        fs::create_dir(folder.path().join("15-folder")).unwrap();
+        let sources = [Source::Text("select 0".to_owned()), Source::Folder(folder.path().to_owned())];
+        let statements = read(&sources).unwrap();
+        let told: Vec<String> =
+            statements.iter().map(|statement| format!("{} @ {}", statement.sql, statement.origin)).collect();
+        let expected = [
+            "select 0 @ --sql line 1",
+            "select 1 @ 10-first.sql line 1",
+            "select 11 @ 10-first.sql line 1",
+            "select 2 @ 20-second.sql line 1",
+        ];
+        assert_eq!(told, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_named() {
+        let empty = tempfile::tempdir().unwrap();
+        let stdin = Source::File("-".to_owned());
+        for (sources, expected) in [
+            (vec![Source::File("/nowhere/a.sql".to_owned())], "could not read /nowhere/a.sql: No such file"),
+            (vec![Source::Folder("/nowhere".into())], "could not read the folder /nowhere"),
+            (vec![Source::Folder(empty.path().to_owned())], "there is no file"),
+            (vec![stdin.clone(), stdin], "once"),
+        ] {
+            let error = read(&sources).unwrap_err();
+            assert!(error.contains(expected), "{error}");
+        }
+    }
+}
