@@ -186,6 +186,16 @@ fn a_failure_is_reported_or_done_again_under_another_name() {
     assert_eq!(claim(&site).unwrap()["attempt"], 2);
 }
 
+/// The same for a second attempt: it does not become the first again.
+#[test]
+fn a_second_attempt_whose_claim_got_no_answer_is_known_again() {
+    let site = taking("{ model_error = { status = 500, message = 'boom' } }, { body = '7' }");
+    site.run(keyed(&[])).assert_exit(10);
+    spoil(&site, Fault::new("s3", "PutObject", FaultKind::ResetAfter).from(3));
+    assert_stdout(site.run(keyed(&["--on-prior-failure", "rerun"])).assert_exit(0), "7");
+    assert_eq!(site.sandbox.inferences("e")[1].options["Filename"], format!("{DIGEST}-2"));
+}
+
 /// Told apart by what is tried: read, then put.
 #[test]
 fn rights_on_the_claim_are_named_before_anything_is_sent() {

@@ -14,6 +14,7 @@ mod failure;
 mod job_logs;
 mod job_once;
 mod job_signals;
+mod network;
 mod once;
 mod queued;
 mod signals;

@@ -9,7 +9,8 @@ use std::cell::Cell;
 use std::path::PathBuf;
 
 use job_runtime::{
-    Context, Ended, OnPriorFailure, Output, Place, Remote, Report, Sink, aligned, digest, json,
+    CallError, Context, Effect, Ended, OnPriorFailure, Output, Place, Remote, Report, Sink, aligned, digest,
+    json,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep_until;
@@ -20,7 +21,7 @@ use self::wait::{Arrived, Watch};
 use crate::endpoint::{File, open, out_of_patience};
 use crate::error::{AsyncError, Error, Interrupted};
 use crate::payload::Body;
-use crate::wire::s3::{Location, S3};
+use crate::wire::s3::{Location, Object, S3};
 
 /// How many digits of the key's digest name its objects.
 const DIGITS: usize = 16;
@@ -203,10 +204,8 @@ impl Job<'_> {
         let answer = self.ctx.start(send::INVOKE, async || endpoint.send().await).await;
         let unclear = match answer {
             Ok(Some(sent)) => return Ok(sent),
-            Ok(None) => {
-                job_runtime::CallError::unusable(send::INVOKE, "it was answered without a place in S3")
-            }
-            Err(error) if error.effect() == job_runtime::Effect::MayHaveStarted => error,
+            Ok(None) => CallError::unusable(send::INVOKE, "it was answered without a place in S3"),
+            Err(error) if error.effect() == Effect::MayHaveStarted => error,
             Err(source) => {
                 self.may_have_started.set(false);
                 let place = self.place.clone();
@@ -219,7 +218,7 @@ impl Job<'_> {
     /// Hands on the answer, part by part; returns its length.
     async fn hand_on(
         &self,
-        mut object: crate::wire::s3::Object,
+        mut object: Object,
         mut file: Option<File<'_>>,
         sent: &Sent,
     ) -> Result<u64, Error> {

@@ -12,7 +12,7 @@ mod spec;
 use std::time::Duration;
 
 use job_runtime::{
-    CallError, Context, Ended, Exit, Judged, OnTerminate, Output, Place, Remote, Report, json,
+    CallError, Context, Ended, Exit, Judged, OnTerminate, Output, Place, Remote, Report, Verdict, json,
 };
 use serde::Serialize;
 use serde_json::Value;
@@ -20,7 +20,7 @@ use tokio::time::{Instant, timeout_at};
 
 use self::begin::{ANSWER_LIMIT, Begun};
 use self::name::Name;
-use self::seen::{Outcome, Seen, Transition, Verdict};
+use self::seen::{Outcome, Seen, Transition};
 pub(crate) use self::spec::Spec;
 use crate::error::{Error, Interrupted, TrainError};
 use crate::wire::sagemaker::SageMaker;

@@ -16,6 +16,7 @@ use std::time::Duration;
 use aws_runtime::auth::sigv4::{SCHEME_ID, SigV4AuthScheme};
 use aws_runtime::auth::{SigV4OperationSigningConfig, SigningOptions};
 use aws_runtime::retries::classifiers::AwsErrorCodeClassifier;
+use aws_runtime::service_clock_skew::{ServiceClockSkewClassifier, ServiceClockSkewInterceptor};
 use aws_runtime::user_agent::{ApiMetadata, UserAgentInterceptor};
 use aws_smithy_runtime::client::orchestrator::operation::Operation;
 use aws_smithy_runtime::client::retries::classifiers::{HttpStatusCodeClassifier, TransientErrorClassifier};
@@ -24,6 +25,7 @@ use aws_smithy_runtime_api::client::auth::{
     AuthSchemeOptionResolverParams, SharedAuthScheme, SharedAuthSchemeOptionResolver,
 };
 use aws_smithy_runtime_api::client::identity::SharedIdentityResolver;
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use aws_smithy_runtime_api::client::orchestrator::{HttpRequest, HttpResponse};
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
@@ -97,82 +99,104 @@ impl ProvideErrorMetadata for Refusal {
     }
 }
 
-/// The endpoint of a service that the user has configured, if any; asked for as the SDK's clients do.
-fn configured_endpoint(sdk: &SdkConfig, service: &Service) -> Option<String> {
-    let key = ServiceConfigKey::builder()
-        .service_id(service.id)
-        .env("AWS_ENDPOINT_URL")
-        .profile("endpoint_url")
-        .build()
-        .ok();
-    let of_service = key.and_then(|key| sdk.service_config()?.load_config(key));
-    of_service.or_else(|| sdk.endpoint_url().map(str::to_owned))
+/// A service in the region that the chain of credentials has led to.
+#[derive(Debug)]
+struct Client<'a> {
+    sdk: &'a SdkConfig,
+    service: &'static Service,
+    /// Keeps from one call to the next how far the service's clock is from ours.
+    skew: SharedInterceptor,
 }
 
-/// The region that the chain of credentials has led to.
-fn region(sdk: &SdkConfig) -> &str {
-    sdk.region().map(Region::as_ref).unwrap_or_default()
-}
-
-/// Sends one request to `endpoint`, signed, and reads the answer with `reader`.
-async fn send<O: fmt::Debug + Send + Sync + 'static>(
-    sdk: &SdkConfig,
-    service: &Service,
-    (operation, resend): (&'static str, Resend),
-    endpoint: &str,
-    request: HttpRequest,
-    reader: impl DeserializeResponse + 'static,
-) -> Result<O, Failed> {
-    let (Some(http), Some(sleep), Some(time), Some(credentials)) =
-        (sdk.http_client(), sdk.sleep_impl(), sdk.time_source(), sdk.credentials_provider())
-    else {
-        return Err(SdkError::construction_failure("the configuration of the clients is not complete"));
-    };
-    let retry = match resend {
-        Resend::Read => sdk.retry_config().cloned().unwrap_or_else(RetryConfig::standard),
-        Resend::Never => RetryConfig::disabled(),
-    };
-    let mut signing = Layer::new("signing");
-    signing.store_put(AuthSchemeOptionResolverParams::new(()));
-    signing.store_put(SigningName::from_static(service.signing_name));
-    signing.store_put(SigningRegion::from(Region::new(region(sdk).to_owned())));
-    signing.store_put(SigV4OperationSigningConfig {
-        signing_options: (service.signing)(),
-        ..SigV4OperationSigningConfig::default()
-    });
-    signing.store_put(ApiMetadata::new(service.id, env!("CARGO_PKG_VERSION")));
-    let mut components = RuntimeComponentsBuilder::new("signing")
-        .with_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()))
-        .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(
-            StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]),
-        )))
-        .with_interceptor(UserAgentInterceptor::new());
-    components.set_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
-    components.set_identity_cache(sdk.identity_cache());
-    let mut call = Operation::builder()
-        .service_name(service.id)
-        .operation_name(operation)
-        .http_client(http)
-        .endpoint_url(endpoint)
-        .standard_retry(&retry)
-        .retry_classifier(HttpStatusCodeClassifier::default())
-        .retry_classifier(TransientErrorClassifier::<Refusal>::new())
-        .retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
-        .timeout_config(sdk.timeout_config().cloned().unwrap_or_else(default_timeouts))
-        .sleep_impl(sleep)
-        .time_source(time)
-        // Our HTTP client has a limit for each part of an answer, as it has for the other clients.
-        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
-        .with_connection_poisoning()
-        .runtime_plugin(
-            StaticRuntimePlugin::new().with_config(signing.freeze()).with_runtime_components(components),
-        )
-        .serializer(|request: HttpRequest| Ok(request))
-        .deserializer_impl::<O, Refusal>(reader);
-    if let Some(version) = sdk.behavior_version() {
-        call = call.behavior_version(version);
+impl<'a> Client<'a> {
+    fn new(sdk: &'a SdkConfig, service: &'static Service) -> Self {
+        Self { sdk, service, skew: SharedInterceptor::new(ServiceClockSkewInterceptor::new()) }
     }
-    call.build().invoke(request).await
+
+    /// The endpoint that the user has configured, if any; asked for as the SDK's clients do.
+    fn configured_endpoint(&self) -> Option<String> {
+        let key = ServiceConfigKey::builder()
+            .service_id(self.service.id)
+            .env("AWS_ENDPOINT_URL")
+            .profile("endpoint_url")
+            .build()
+            .ok();
+        let of_service = key.and_then(|key| self.sdk.service_config()?.load_config(key));
+        of_service.or_else(|| self.sdk.endpoint_url().map(str::to_owned))
+    }
+
+    fn region(&self) -> &str {
+        self.sdk.region().map(Region::as_ref).unwrap_or_default()
+    }
+
+    /// Whether FIPS endpoints are asked for, and whether such that also speak IPv6.
+    fn variant(&self) -> (bool, bool) {
+        let on = |flag: Option<bool>| flag == Some(true);
+        (on(self.sdk.use_fips()), on(self.sdk.use_dual_stack()))
+    }
+
+    /// Sends one request to `endpoint`, signed, and reads the answer with `reader`.
+    async fn send<O: fmt::Debug + Send + Sync + 'static>(
+        &self,
+        (operation, resend): (&'static str, Resend),
+        endpoint: &str,
+        request: HttpRequest,
+        reader: impl DeserializeResponse + 'static,
+    ) -> Result<O, Failed> {
+        let Self { sdk, service, skew } = self;
+        let (Some(http), Some(sleep), Some(time), Some(credentials)) =
+            (sdk.http_client(), sdk.sleep_impl(), sdk.time_source(), sdk.credentials_provider())
+        else {
+            return Err(SdkError::construction_failure("the configuration of the clients is not complete"));
+        };
+        let retry = match resend {
+            Resend::Read => sdk.retry_config().cloned().unwrap_or_else(RetryConfig::standard),
+            Resend::Never => RetryConfig::disabled(),
+        };
+        let mut signing = Layer::new("signing");
+        signing.store_put(AuthSchemeOptionResolverParams::new(()));
+        signing.store_put(SigningName::from_static(service.signing_name));
+        signing.store_put(SigningRegion::from(Region::new(self.region().to_owned())));
+        signing.store_put(SigV4OperationSigningConfig {
+            signing_options: (service.signing)(),
+            ..SigV4OperationSigningConfig::default()
+        });
+        signing.store_put(ApiMetadata::new(service.id, env!("CARGO_PKG_VERSION")));
+        let mut components = RuntimeComponentsBuilder::new("signing")
+            .with_auth_scheme(SharedAuthScheme::new(SigV4AuthScheme::new()))
+            .with_auth_scheme_option_resolver(Some(SharedAuthSchemeOptionResolver::new(
+                StaticAuthSchemeOptionResolver::new(vec![SCHEME_ID]),
+            )))
+            .with_interceptor(UserAgentInterceptor::new())
+            .with_interceptor(skew.clone());
+        components.set_identity_resolver(SCHEME_ID, SharedIdentityResolver::new(credentials));
+        components.set_identity_cache(sdk.identity_cache());
+        let mut call = Operation::builder()
+            .service_name(service.id)
+            .operation_name(operation)
+            .http_client(http)
+            .endpoint_url(endpoint)
+            .standard_retry(&retry)
+            .retry_classifier(HttpStatusCodeClassifier::default())
+            .retry_classifier(TransientErrorClassifier::<Refusal>::new())
+            .retry_classifier(AwsErrorCodeClassifier::<Refusal>::new())
+            .retry_classifier(ServiceClockSkewClassifier::<Refusal>::new())
+            .timeout_config(sdk.timeout_config().cloned().unwrap_or_else(default_timeouts))
+            .sleep_impl(sleep)
+            .time_source(time)
+            // Our HTTP client has a limit for each part of an answer, as it has for the other clients.
+            .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
+            .with_connection_poisoning()
+            .runtime_plugin(
+                StaticRuntimePlugin::new().with_config(signing.freeze()).with_runtime_components(components),
+            )
+            .serializer(|request: HttpRequest| Ok(request))
+            .deserializer_impl::<O, Refusal>(reader);
+        if let Some(version) = sdk.behavior_version() {
+            call = call.behavior_version(version);
+        }
+        call.build().invoke(request).await
+    }
 }
 
 /// The runtime always sets timeouts; a client without any would wait for ever.

@@ -73,7 +73,7 @@ pub enum AsyncError {
     /// The request got no clear answer.
     #[error(
         "endpoint {endpoint} may have taken the request: {source}; look for its answer in the endpoint's output \
-         path before sending the same again{}", claim.as_ref().map(|claim| format!(", for which the same key needs {claim} to be deleted")).unwrap_or_default()
+         path before sending the same again{}", still(claim.as_deref())
     )]
     Unclear {
         /// Name of the endpoint.
@@ -138,6 +138,11 @@ pub enum AsyncError {
     /// A signal ended this program before there was an answer.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
+}
+
+/// What stands in the way of the same key.
+fn still(claim: Option<&str>) -> String {
+    claim.map(|claim| format!(", for which the same key needs {claim} to be deleted")).unwrap_or_default()
 }
 
 /// Which right a refusal wants.

@@ -68,8 +68,8 @@ pub(super) struct Held {
 /// What a claim that is there leads to.
 #[derive(Debug, PartialEq, Eq)]
 enum Decision {
-    /// It is ours: the answer to our own put was lost.
-    Ours,
+    /// It is ours, for this attempt: the answer to our own put was lost.
+    Ours(u32),
     /// It is free to be claimed again, as this attempt.
     Free(u32),
     /// It was sent: wait for it, unless it has failed and is to be done again as this attempt.
@@ -86,7 +86,7 @@ impl Claim {
             return Decision::Foreign;
         }
         match self.state {
-            State::Claimed if self.by == by => Decision::Ours,
+            State::Claimed if self.by == by => Decision::Ours(self.attempt),
             State::Claimed => Decision::Held,
             State::Refused => Decision::Free(self.attempt),
             State::Sent(sent) => Decision::Sent(sent, self.attempt.saturating_add(1)),
@@ -132,7 +132,7 @@ impl<'a> Claims<'a> {
             };
             let attempt = match decision {
                 Decision::Foreign => return Err(AsyncError::ForeignClaim { claim: self.at.to_string() }),
-                Decision::Ours => return Ok(Taken::Ours(Held { attempt: 1, etag })),
+                Decision::Ours(attempt) => return Ok(Taken::Ours(Held { attempt, etag })),
                 Decision::Free(attempt) => attempt,
                 Decision::Sent(sent, next) if rerun && self.has_failed(&sent).await? => next,
                 Decision::Sent(sent, _) => return Ok(Taken::Theirs(sent)),
@@ -250,7 +250,7 @@ mod tests {
     #[test]
     fn what_a_claim_leads_to() {
         for (state, key, by, expected) in [
-            (State::Claimed, "k", "me", Decision::Ours),
+            (State::Claimed, "k", "me", Decision::Ours(2)),
             (State::Claimed, "k", "you", Decision::Held),
             (State::Refused, "k", "you", Decision::Free(2)),
             (State::Sent(sent()), "k", "you", Decision::Sent(sent(), 3)),

@@ -6,13 +6,13 @@
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
-use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure, Place};
+use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure, Place, Verdict};
 use serde_json::Value;
 use tokio::time::{sleep, timeout_at};
 
 use super::name::Name;
 use super::once::{Asked, Decision, decide};
-use super::seen::{self, Seen, Verdict};
+use super::seen::{self, Seen};
 use super::{Jobs, Spec};
 use crate::error::TrainError;
 

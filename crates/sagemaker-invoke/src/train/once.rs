@@ -1,8 +1,9 @@
 //! Start once: what a job that is there already means.
 
+use job_runtime::Verdict;
 use serde_json::Value;
 
-use super::seen::{Seen, Verdict};
+use super::seen::Seen;
 use super::spec::Spec;
 
 /// By how many seconds the service's clock may be behind ours.

@@ -2,34 +2,9 @@
 
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
-use job_runtime::{Exit, Place, aligned};
+use job_runtime::{Place, Verdict, aligned};
 use serde::Serialize;
 use serde_json::Value;
-
-/// What a state means for the one who waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Not over yet.
-    Pending,
-    /// It did what it should.
-    Succeeded,
-    /// It ended badly.
-    Failed,
-    /// Somebody stopped it.
-    Stopped,
-}
-
-impl Verdict {
-    /// How the run ends with a job that is over.
-    pub(crate) fn exit(self) -> Option<Exit> {
-        match self {
-            Self::Pending => None,
-            Self::Succeeded => Some(Exit::Ok),
-            Self::Failed => Some(Exit::Failed),
-            Self::Stopped => Some(Exit::Stopped),
-        }
-    }
-}
 
 /// Judges a `TrainingJobStatus` and its `SecondaryStatus`; `None` for one that this program does not know.
 ///

@@ -18,10 +18,10 @@ use aws_smithy_types::date_time::Format;
 use aws_types::SdkConfig;
 use job_runtime::{CallError, Exit, Failure, percent_encoded};
 
-use super::{Failed, Refusal, Resend, Service, partition};
+use super::{Client, Failed, Refusal, Resend, Service, partition};
 
 /// S3 signs the path as it is sent, and every request with the digest of its body.
-const SERVICE: Service = Service {
+static SERVICE: Service = Service {
     id: "S3",
     signing_name: "s3",
     signing: || {
@@ -168,13 +168,14 @@ impl Failure for S3Error {
 /// S3 in the region of a configuration.
 #[derive(Debug)]
 pub(crate) struct S3<'a> {
-    sdk: &'a SdkConfig,
+    client: Client<'a>,
     configured: Option<String>,
 }
 
 impl<'a> S3<'a> {
     pub(crate) fn new(sdk: &'a SdkConfig) -> Self {
-        Self { sdk, configured: super::configured_endpoint(sdk, &SERVICE) }
+        let client = Client::new(sdk, &SERVICE);
+        Self { configured: client.configured_endpoint(), client }
     }
 
     /// Reads the head of an object; its body follows on demand.
@@ -212,16 +213,12 @@ impl<'a> S3<'a> {
         request: http::request::Builder,
         body: SdkBody,
     ) -> Result<Object, Failed> {
-        let on = |flag: Option<bool>| flag == Some(true);
-        let aws = || {
-            let region = super::region(self.sdk);
-            aws_address(at, region, on(self.sdk.use_fips()), on(self.sdk.use_dual_stack()))
-        };
         let configured = self.configured.clone().map(|endpoint| (endpoint, path_style(at)));
-        let (endpoint, path) = configured.unwrap_or_else(aws);
+        let (endpoint, path) =
+            configured.unwrap_or_else(|| aws_address(at, self.client.region(), self.client.variant()));
         let request = request.uri(path).body(body).map_err(SdkError::construction_failure)?;
         let request = HttpRequest::try_from(request).map_err(SdkError::construction_failure)?;
-        super::send(self.sdk, &SERVICE, (operation, resend), &endpoint, request, Reader).await
+        self.client.send((operation, resend), &endpoint, request, Reader).await
     }
 }
 
@@ -264,7 +261,7 @@ fn encoded(key: &str) -> String {
 }
 
 /// Where AWS has a bucket, and the path to the object: in the host's name where a certificate of one level fits it.
-fn aws_address(at: &Location, region: &str, fips: bool, dual_stack: bool) -> (String, String) {
+fn aws_address(at: &Location, region: &str, (fips, dual_stack): (bool, bool)) -> (String, String) {
     let (domain, _) = partition::domains(region);
     let service = match (fips, dual_stack) {
         (true, true) => "s3-fips.dualstack",
@@ -385,7 +382,10 @@ mod tests {
                 "/a%20b/%C3%BC//%2B",
             ),
         ] {
-            assert_eq!(aws_address(&at(place), region, fips, dual_stack), (host.to_owned(), path.to_owned()));
+            assert_eq!(
+                aws_address(&at(place), region, (fips, dual_stack)),
+                (host.to_owned(), path.to_owned())
+            );
         }
         assert_eq!(path_style(&at("s3://b/a/k")), "/b/a/k");
     }

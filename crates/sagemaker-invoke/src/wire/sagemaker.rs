@@ -9,9 +9,9 @@ use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
 use serde_json::Value;
 
-use super::{Failed, Refusal, Resend, Service, partition};
+use super::{Client, Failed, Refusal, Resend, Service, partition};
 
-const SERVICE: Service = Service {
+static SERVICE: Service = Service {
     id: "SageMaker",
     signing_name: "sagemaker",
     signing: || {
@@ -25,17 +25,16 @@ const SERVICE: Service = Service {
 /// `SageMaker` in the region of a configuration.
 #[derive(Debug)]
 pub(crate) struct SageMaker<'a> {
-    sdk: &'a SdkConfig,
+    client: Client<'a>,
     endpoint: String,
 }
 
 impl<'a> SageMaker<'a> {
     pub(crate) fn new(sdk: &'a SdkConfig) -> Self {
-        let aws = || {
-            let on = |flag: Option<bool>| flag == Some(true);
-            aws_endpoint(super::region(sdk), on(sdk.use_fips()), on(sdk.use_dual_stack()))
-        };
-        Self { sdk, endpoint: super::configured_endpoint(sdk, &SERVICE).unwrap_or_else(aws) }
+        let client = Client::new(sdk, &SERVICE);
+        let aws = || aws_endpoint(client.region(), client.variant());
+        let endpoint = client.configured_endpoint().unwrap_or_else(aws);
+        Self { client, endpoint }
     }
 
     /// Sends `CreateTrainingJob`, once; returns the ARN of the job, if the answer has it.
@@ -62,7 +61,7 @@ impl<'a> SageMaker<'a> {
             .body(SdkBody::from(body))
             .map_err(SdkError::construction_failure)?;
         let request = HttpRequest::try_from(request).map_err(SdkError::construction_failure)?;
-        super::send(self.sdk, &SERVICE, (operation, resend), &self.endpoint, request, Reader).await
+        self.client.send((operation, resend), &self.endpoint, request, Reader).await
     }
 }
 
@@ -71,7 +70,7 @@ fn named(name: &str) -> String {
 }
 
 /// Where AWS has `SageMaker`, by botocore's `endpoint-rule-set-1.json`.
-fn aws_endpoint(region: &str, fips: bool, dual_stack: bool) -> String {
+fn aws_endpoint(region: &str, (fips, dual_stack): (bool, bool)) -> String {
     let (domain, dual_stack_domain) = partition::domains(region);
     match (fips, dual_stack) {
         (true, true) => format!("https://api.sagemaker-fips.{region}.{dual_stack_domain}"),
@@ -134,7 +133,7 @@ mod tests {
             ("cn-north-1", false, false, "https://api.sagemaker.cn-north-1.amazonaws.com.cn"),
             ("cn-north-1", true, false, "https://api.sagemaker-fips.cn-north-1.amazonaws.com.cn"),
         ] {
-            assert_eq!(aws_endpoint(region, fips, dual_stack), expected);
+            assert_eq!(aws_endpoint(region, (fips, dual_stack)), expected);
         }
     }
 
