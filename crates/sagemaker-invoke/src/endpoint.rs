@@ -88,45 +88,25 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
         console: Some(console(&place, &call.endpoint_name)),
     });
     let run = Invocation { call, place: &place, ctx, in_flight: Cell::new(false) };
+    // A batch's file may be one to append to.
+    let single = !matches!(input, Input::Batch(_));
+    let file = open(output_file.as_deref().filter(|_| single)).map_err(|problem| Error::Input { problem })?;
     match input {
-        Input::Single(body) => run.single(body, open(output_file.as_deref()).await?, output).await,
-        Input::Stream(body) => run.stream(body, open(output_file.as_deref()).await?, output).await,
+        Input::Single(body) => run.single(body, file, output).await,
+        Input::Stream(body) => run.stream(body, file, output).await,
         Input::Batch(lines) => Box::pin(batch::run(lines, call, output_file.as_deref(), ctx)).await,
     }
 }
 
 /// Opens the file for the answer, before the call: an answer without a place would have been paid for in vain.
-pub(crate) async fn open(file: Option<&Path>) -> Result<Option<File<'_>>, Error> {
-    file.map(File::open).transpose().map_err(|problem| Error::Input { problem })
+pub(crate) fn open(file: Option<&Path>) -> Result<Option<Sink>, String> {
+    file.map(|path| Sink::file(path, Open::Replace)).transpose()
 }
 
 /// Address of the endpoint in the AWS console.
 fn console(place: &Place, endpoint: &str) -> String {
     let (region, domain) = (&place.region, place.console_domain());
     format!("https://{region}.console.{domain}/sagemaker/home?region={region}#/endpoints/{endpoint}")
-}
-
-/// A file for the answer.
-pub(crate) struct File<'a> {
-    path: &'a Path,
-    pub(crate) sink: Sink,
-}
-
-impl<'a> File<'a> {
-    pub(crate) fn open(path: &'a Path) -> Result<Self, String> {
-        Ok(Self { path, sink: Sink::file(path, Open::Replace)? })
-    }
-
-    /// Ends the file, where `bytes` were written: an answer may be empty, and an older one must not stay for it.
-    pub(crate) async fn finish(mut self, bytes: u64) -> Result<(), Error> {
-        self.sink.flush().await?;
-        if bytes == 0
-            && let Err(problem) = tokio::fs::write(self.path, b"").await
-        {
-            return Err(Error::File { path: self.path.to_owned(), problem });
-        }
-        Ok(())
-    }
 }
 
 /// One invocation on its way.
@@ -140,7 +120,7 @@ struct Invocation<'a> {
 
 impl Invocation<'_> {
     /// One request, one answer.
-    async fn single(&self, body: &Body, file: Option<File<'_>>, output: Output) -> Result<Report, Error> {
+    async fn single(&self, body: &Body, file: Option<Sink>, output: Output) -> Result<Report, Error> {
         let endpoint = Endpoint::new(self.call, send::ANSWER_LIMIT, self.ctx);
         let asking = async {
             let deadline = self.ctx.deadline();
@@ -156,19 +136,19 @@ impl Invocation<'_> {
         match file {
             None => Ok(Report::ok("").with_bytes(body)),
             Some(mut file) => {
-                file.sink.write(&body).await?;
-                file.finish(bytes).await?;
+                file.write(&body).await?;
+                file.finish().await?;
                 Ok(Report::ok(self.told(&about, bytes, output)))
             }
         }
     }
 
     /// One request, an answer in parts: each is handed on as it comes.
-    async fn stream(&self, body: &Body, mut file: Option<File<'_>>, output: Output) -> Result<Report, Error> {
+    async fn stream(&self, body: &Body, mut file: Option<Sink>, output: Output) -> Result<Report, Error> {
         let endpoint = Endpoint::new(self.call, stream::ANSWER_LIMIT, self.ctx);
         let mut stdout = Sink::stdout();
         let bytes = Cell::new(0);
-        let sink = file.as_mut().map_or(&mut stdout, |file| &mut file.sink);
+        let sink = file.as_mut().unwrap_or(&mut stdout);
         let asking = async {
             let deadline = self.ctx.deadline();
             let ask = async || self.flying(endpoint.open(body.bytes())).await;
@@ -189,7 +169,7 @@ impl Invocation<'_> {
         match file {
             None => Ok(Report::ok("")),
             Some(file) => {
-                file.finish(bytes.get()).await?;
+                file.finish().await?;
                 Ok(Report::ok(self.told(&about, bytes.get(), output)))
             }
         }

@@ -4,9 +4,6 @@ mod endpoint;
 mod queued;
 mod train;
 
-use std::io;
-use std::path::PathBuf;
-
 use job_runtime::{Exit, Failure, SinkError};
 
 pub use self::endpoint::{EndpointError, ModelFailure};
@@ -29,15 +26,6 @@ pub enum Error {
     /// The result could not be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
-    /// The result could not be written to its file.
-    #[error("could not write the result to {}: {problem}", path.display())]
-    File {
-        /// The file.
-        path: PathBuf,
-        /// What happened.
-        #[source]
-        problem: io::Error,
-    },
     /// There is no answer of an endpoint.
     #[error(transparent)]
     Endpoint(#[from] EndpointError),
@@ -73,7 +61,6 @@ impl Failure for Error {
         match self {
             Self::Input { .. } => Exit::Usage,
             Self::Sink(source) => source.exit(),
-            Self::File { .. } => Exit::Internal,
             Self::Endpoint(error) => error.exit(),
             Self::Batch(error) => error.exit(),
             Self::Async(error) => error.exit(),
@@ -83,7 +70,7 @@ impl Failure for Error {
 
     fn request_id(&self) -> Option<&str> {
         match self {
-            Self::Input { .. } | Self::Sink(_) | Self::File { .. } => None,
+            Self::Input { .. } | Self::Sink(_) => None,
             Self::Endpoint(error) => error.request_id(),
             Self::Batch(error) => error.request_id(),
             Self::Async(error) => error.request_id(),

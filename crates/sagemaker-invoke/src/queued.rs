@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use self::claim::{Claims, Taken};
 use self::send::Endpoint;
 use self::wait::{Arrived, Watch};
-use crate::endpoint::{File, open, out_of_patience};
+use crate::endpoint::{open, out_of_patience};
 use crate::error::{AsyncError, Error, Interrupted};
 use crate::payload::Body;
 use crate::wire::s3::{Location, Object, S3};
@@ -102,7 +102,7 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
         return Ok(check::check(call, claims.as_ref(), &s3, output, ctx).await);
     }
     let place = ctx.place();
-    let file = open(output_file.as_deref()).await?;
+    let file = open(output_file.as_deref()).map_err(|problem| Error::Input { problem })?;
     let job = Job { call, place: &place, s3: &s3, ctx, may_have_started: Cell::new(false) };
     let Begun { sent, adopted } = tokio::select! {
         begun = Box::pin(job.begin(claims.as_ref())) => begun?,
@@ -216,15 +216,10 @@ impl Job<'_> {
     }
 
     /// Hands on the answer, part by part; returns its length.
-    async fn hand_on(
-        &self,
-        mut object: Object,
-        mut file: Option<File<'_>>,
-        sent: &Sent,
-    ) -> Result<u64, Error> {
+    async fn hand_on(&self, mut object: Object, mut file: Option<Sink>, sent: &Sent) -> Result<u64, Error> {
         let mut stdout = Sink::stdout();
         let mut bytes = 0;
-        let sink = file.as_mut().map_or(&mut stdout, |file| &mut file.sink);
+        let sink = file.as_mut().unwrap_or(&mut stdout);
         let location = || sent.output_location.clone();
         let copying = async {
             while let Some(part) =
@@ -247,7 +242,7 @@ impl Job<'_> {
             }
         }
         if let Some(file) = file {
-            file.finish(bytes).await?;
+            file.finish().await?;
         }
         Ok(bytes)
     }
