@@ -94,6 +94,10 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
             done()
         }
         ("GET", "statements") => written(&cloud.redshift().list()),
+        ("DELETE", "statements") => {
+            cloud.cancel_statement(&query.id)?;
+            done()
+        }
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
         ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),
         ("PUT", "object") => {

@@ -258,6 +258,12 @@ impl Cloud {
         Ok(())
     }
 
+    /// Cancels a statement for nobody in particular.
+    pub(crate) fn cancel_statement(&self, id: &str) -> Result<(), Error> {
+        let code = "ValidationException".into();
+        self.redshift.cancel(id).map_err(|message| Error::Refused { code, message })
+    }
+
     /// Puts an object for nobody in particular.
     pub(crate) fn put_object(&self, bucket: &str, key: &str, data: Bytes) -> Result<(), Error> {
         let object = Object::new(data, "binary/octet-stream", self.clock.now());

@@ -247,6 +247,14 @@ impl Sandbox {
         self.cloud.redshift().list()
     }
 
+    /// Cancels a Redshift statement as if someone else did.
+    ///
+    /// # Errors
+    /// [`Error::Refused`] where there is no such statement or it is over.
+    pub fn cancel_statement(&self, id: &str) -> Result<(), Error> {
+        self.cloud.cancel_statement(id)
+    }
+
     /// The data of an S3 object, if it is there.
     pub fn object(&self, bucket: &str, key: &str) -> Option<Vec<u8>> {
         self.cloud.object(bucket, key).map(Vec::from)

@@ -1,7 +1,6 @@
 //! A throw-away `PostgreSQL`: what the sandbox runs SQL on, and what its answers are compared with.
 
 use std::fs::{self, OpenOptions};
-use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -11,10 +10,24 @@ use tempfile::TempDir;
 const NOBODY: &str = "65534";
 /// How long a path of a Unix socket may be, less the socket's own name.
 const LONGEST_FOLDER: usize = 80;
-/// Nothing that is written here is to outlive the test.
-const SETTINGS: &str = "listen_addresses = ''\nfsync = off\nsynchronous_commit = off\nfull_page_writes = off\n\
-                        max_wal_size = 1GB\nmax_connections = 100\nshared_buffers = 32MB\nautovacuum = off\n\
-                        timezone = 'UTC'\nlog_timezone = 'UTC'\n";
+/// Files in memory, where the machine has them: a server has a thousand files, and disks are slow to make them.
+const MEMORY: &str = "/dev/shm";
+/// Less room than this is left to others.
+const ROOM: u64 = 1 << 30;
+/// Nothing that is written here is to outlive the test, and nothing is to be anywhere but in its folder.
+const SETTINGS: &[&str] = &[
+    "listen_addresses=",
+    "dynamic_shared_memory_type=mmap",
+    "fsync=off",
+    "synchronous_commit=off",
+    "full_page_writes=off",
+    "max_wal_size=1GB",
+    "max_connections=100",
+    "shared_buffers=32MB",
+    "autovacuum=off",
+    "timezone=UTC",
+    "log_timezone=UTC",
+];
 /// Runs the server until its own standard input ends, as it does whenever this process ends, and leaves nothing.
 const KEEPER: &str = r#"
 trap '' INT TERM HUP
@@ -46,6 +59,7 @@ impl Postgres {
         }
         let mut server = as_owner(binary("postgres"));
         server.arg("-D").arg(&data).arg("-k").arg(&folder);
+        server.args(SETTINGS.iter().flat_map(|setting| ["-c", setting]));
         let mut keeper = Command::new("/bin/sh");
         keeper.args(["-c", KEEPER, "sh"]).arg(&folder).arg(server.get_program()).args(server.get_args());
         keeper.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
@@ -127,8 +141,6 @@ fn template() -> PathBuf {
             "--username=postgres",
         ]);
         run(initdb.arg("--wal-segsize=1").arg("-D").arg(&data));
-        let file = OpenOptions::new().append(true).open(data.join("postgresql.conf"));
-        file.expect("initdb wrote it").write_all(SETTINGS.as_bytes()).expect("settings can be added");
         fs::write(&ready, "").expect("the template can be marked");
     }
     data
@@ -136,6 +148,11 @@ fn template() -> PathBuf {
 
 /// A folder whose path leaves room for the name of a socket.
 fn new_folder() -> PathBuf {
+    let has_room = |of: rustix::fs::StatVfs| of.f_bavail.saturating_mul(of.f_frsize) >= ROOM;
+    let in_memory = rustix::fs::statvfs(MEMORY).is_ok_and(has_room);
+    if let Some(folder) = in_memory.then(|| TempDir::new_in(MEMORY)).and_then(Result::ok) {
+        return folder.keep();
+    }
     let folder = tempfile::tempdir().expect("a temporary folder");
     if folder.path().as_os_str().len() <= LONGEST_FOLDER {
         return folder.keep();

@@ -105,7 +105,7 @@ pub(super) fn describe(redshift: &Redshift, id: &str, owner: &Owner) -> Result<V
         "UpdatedAt": epoch_seconds(known.updated),
         "Database": known.target.database,
         "RedshiftPid": known.pid,
-        "ResultFormat": known.wish.format.to_lowercase(),
+        "ResultFormat": known.wish.format,
     });
     let optional = [
         ("ClusterIdentifier", known.target.cluster()),
@@ -114,7 +114,8 @@ pub(super) fn describe(redshift: &Redshift, id: &str, owner: &Owner) -> Result<V
         ("SecretArn", known.target.secret.as_deref()),
         ("SessionId", known.session.as_deref()),
         ("ExecutionMode", known.wish.mode.as_deref()),
-        ("Error", known.error.as_deref()),
+        // Each part has its own.
+        ("Error", known.error.as_deref().filter(|_| part.is_none())),
     ];
     for (member, value) in optional.into_iter().filter(|(_, value)| value.is_some()) {
         told[member] = json!(value);
@@ -272,17 +273,8 @@ pub(super) fn cancel_statement(cloud: &Cloud, request: &Request<'_>) -> Result<A
     constraints.finish("ValidationException")?;
     request.authorize("*")?;
     let owner = Owner::of(request.caller()?, request.region);
-    let mut store = redshift.store();
-    let (known, _) = find(redshift, &mut store, &id, &owner)?;
-    if known.status.is_over() {
-        let status = known.status.name();
-        return Err(invalid(format!(
-            "Could not cancel a query that is already in {status} state with ID: {id}"
-        )));
-    }
-    known.cancelled.get_or_insert(request.now);
-    drop(store);
-    cloud.clock.stir();
+    find(redshift, &mut redshift.store(), &id, &owner)?;
+    redshift.cancel(&id).map_err(invalid)?;
     Ok(accept(&json!({ "Status": true })))
 }
 
@@ -383,7 +375,7 @@ fn of_list(known: &KnownStatement) -> Value {
         "CreatedAt": epoch_seconds(known.created),
         "UpdatedAt": epoch_seconds(known.updated),
         "IsBatchStatement": known.wish.batch,
-        "ResultFormat": known.wish.format.to_lowercase(),
+        "ResultFormat": known.wish.format,
     });
     if known.wish.batch {
         told["QueryStrings"] = json!(known.wish.sqls);

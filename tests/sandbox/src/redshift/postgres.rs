@@ -101,7 +101,8 @@ impl Refused {
                 b'M' => refused.message = text,
                 b'D' => refused.detail = Some(text),
                 b'H' => refused.hint = Some(text),
-                b'W' => refused.context = Some(text),
+                // Redshift does not say which parameter it is.
+                b'W' if !text.starts_with("unnamed portal parameter") => refused.context = Some(text),
                 b'P' => refused.position = text.parse().ok(),
                 _ => {}
             }

@@ -116,7 +116,7 @@ impl ResultSet {
         let mut out = Vec::with_capacity(text.len() * 2 + 1024);
         out.extend(b"{\"Records\":[{\"CSVRecords\":");
         push_text(&mut out, &text);
-        out.extend(b"}],\"ResultFormat\":\"csv\"");
+        out.extend(b"}],\"ResultFormat\":\"CSV\"");
         self.finish(out, next)
     }
 

@@ -406,6 +406,21 @@ impl Redshift {
         }
     }
 
+    /// Has a statement end before its time, or tells why it cannot.
+    pub(crate) fn cancel(&self, id: &str) -> Result<(), String> {
+        let mut store = self.store();
+        let known = store.statement(id.split(':').next().unwrap_or(id));
+        let known = known.ok_or_else(|| "Query does not exist.".to_owned())?;
+        if known.status.is_over() {
+            let status = known.status.name();
+            return Err(format!("Could not cancel a query that is already in {status} state with ID: {id}"));
+        }
+        known.cancelled.get_or_insert(self.clock.now());
+        drop(store);
+        self.clock.stir();
+        Ok(())
+    }
+
     /// The statements as tests see them, in the order in which they were sent.
     pub(crate) fn list(&self) -> Vec<Statement> {
         let view = |known: &KnownStatement| Statement {

@@ -69,7 +69,7 @@ pub(super) struct Target {
     place: Place,
     arn: String,
     pub(super) database: String,
-    /// As it is told.
+    /// As it is told; nothing where it is in a secret.
     pub(super) db_user: Option<String>,
     pub(super) secret: Option<String>,
     /// The database is one of the world's.
@@ -160,18 +160,18 @@ impl Target {
         let known = redshift.settings.clusters.iter().find(is_meant).ok_or_else(no_endpoint)?;
         let database_arn = arn("dbname", &format!("{identifier}/{database}"));
         let (db_user, fatal) = match (&given.secret_arn, &given.db_user) {
-            (Some(secret), _) => (user_of(redshift, request, secret)?, None),
+            (Some(secret), _) => (check_secret(redshift, request, secret).map(|()| None)?, None),
             (None, Some(user)) => {
                 let action = "redshift:GetClusterCredentials";
                 behind(request, action, &arn("dbuser", &format!("{identifier}/{user}")), "Redshift")?;
                 behind(request, action, &database_arn, "Redshift")?;
                 let is_there = known.db_users.is_empty() || known.db_users.contains(user);
                 let fatal = format!("FATAL: user \"IAM:{user}\" does not exist");
-                (user.clone(), Some(fatal).filter(|_| !is_there))
+                (Some(user.clone()), Some(fatal).filter(|_| !is_there))
             }
             (None, None) => {
                 behind(request, "redshift:GetClusterCredentialsWithIAM", &database_arn, "Redshift")?;
-                (iam_user(&caller.principal), None)
+                (Some(iam_user(&caller.principal)), None)
             }
         };
         Ok(Self {
@@ -180,7 +180,7 @@ impl Target {
             known_database: known.databases.contains(&database),
             databases: known.databases.clone(),
             database,
-            db_user: Some(db_user),
+            db_user,
             secret: given.secret_arn.clone(),
             fatal,
         })
@@ -221,10 +221,11 @@ impl Target {
             return Err(request.service.protocol().denied(caller, &action, &arn, "resource-based"));
         }
         let db_user = if let Some(secret) = &given.secret_arn {
-            user_of(redshift, request, secret)?
+            check_secret(redshift, request, secret)?;
+            None
         } else {
             behind(request, "redshift-serverless:GetCredentials", &arn, "RedshiftServerless")?;
-            iam_user(&caller.principal)
+            Some(iam_user(&caller.principal))
         };
         Ok(Self {
             place: Place::Workgroup(known.name.clone(), named.into()),
@@ -232,7 +233,7 @@ impl Target {
             known_database: known.databases.contains(&database),
             databases: known.databases.clone(),
             database,
-            db_user: Some(db_user),
+            db_user,
             secret: given.secret_arn.clone(),
             fatal: None,
         })
@@ -256,17 +257,25 @@ fn iam_user(principal: &str) -> String {
     format!("{prefix}:{}", principal.rsplit('/').next().unwrap_or_default())
 }
 
-/// The user in a secret that the caller may read.
-fn user_of(redshift: &Redshift, request: &Request<'_>, name: &str) -> Result<String, Refusal> {
+/// Is it a secret with a user in it, which the caller may read?
+fn check_secret(redshift: &Redshift, request: &Request<'_>, name: &str) -> Result<(), Refusal> {
     let known = redshift.settings.secrets.iter().find(|secret| secret.is(name));
-    let arn = known.map_or(name, |secret| &secret.arn);
-    behind(request, "secretsmanager:GetSecretValue", arn, "AWSSecretsManager")?;
+    let caller = request.caller()?;
+    let arn = match known {
+        Some(secret) => secret.arn.clone(),
+        None if name.starts_with("arn:") => name.into(),
+        None => {
+            let (partition, region, account) = (caller.partition(), request.region, &caller.account);
+            format!("arn:{partition}:secretsmanager:{region}:{account}:secret:{name}")
+        }
+    };
+    behind(request, "secretsmanager:GetSecretValue", &arn, "AWSSecretsManager")?;
     match known {
         None => Err(invalid("Secrets Manager can't find the specified secret.")),
         Some(secret) if secret.username.is_empty() => {
             Err(invalid("username and password in secret cannot be empty"))
         }
-        Some(secret) => Ok(secret.username.clone()),
+        Some(_) => Ok(()),
     }
 }
 

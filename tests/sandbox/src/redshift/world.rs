@@ -129,7 +129,7 @@ pub struct DatabaseSecret {
     pub arn: String,
     /// Its account.
     pub account: String,
-    /// The user in it; none is a secret with the wrong keys.
+    /// The user in it; a secret without one has the wrong keys.
     #[serde(default)]
     pub username: String,
 }

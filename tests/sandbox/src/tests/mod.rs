@@ -125,23 +125,25 @@ impl Bench {
 
     /// A call of a JSON service: status and answer.
     fn json(&self, keys: &Keys, target: &str, parameters: &Value) -> (u16, Value) {
-        let service = match target.split('.').next() {
-            Some("AWSGlue") => "glue",
-            Some("SageMaker") => "sagemaker",
-            _ => "logs",
-        };
-        let body = parameters.to_string();
-        let reply = self.send("POST", "/", self.headers(service, Some(target), Some(keys), &body), &body);
+        let reply = self.json_reply(keys, target, parameters);
         let answer = serde_json::from_slice(&reply.response.body().bytes()).unwrap_or_default();
         (reply.response.status().as_u16(), answer)
     }
 
+    fn json_reply(&self, keys: &Keys, target: &str, parameters: &Value) -> Reply {
+        let service = match target.split('.').next() {
+            Some("AWSGlue") => "glue",
+            Some("SageMaker") => "sagemaker",
+            Some("RedshiftData") => "redshift-data",
+            _ => "logs",
+        };
+        let body = parameters.to_string();
+        self.send("POST", "/", self.headers(service, Some(target), Some(keys), &body), &body)
+    }
+
     /// A call of a JSON service whose answer can take its time: status and answer.
     async fn json_later(&self, keys: &Keys, target: &str, parameters: &Value) -> (u16, Value) {
-        let service = if target.starts_with("RedshiftData") { "redshift-data" } else { "glue" };
-        let body = parameters.to_string();
-        let headers = self.headers(service, Some(target), Some(keys), &body);
-        let Reply { mut response, ready, .. } = self.send("POST", "/", headers, &body);
+        let Reply { mut response, ready, .. } = self.json_reply(keys, target, parameters);
         ready.wait(&self.cloud).await;
         ready.conclude(&self.cloud, &mut response);
         let answer = serde_json::from_slice(&response.body().bytes()).unwrap_or_default();
