@@ -2,7 +2,9 @@
 
 mod codes;
 
-use self::codes::{is_broken_setup, is_denial, is_throttle, is_trouble, is_unready, is_wrapped_throttle};
+use self::codes::{
+    is_broken_setup, is_denial, is_throttle, is_trouble, is_unready, is_wrapped_denial, is_wrapped_throttle,
+};
 use crate::exit::Exit;
 use crate::http::{WireError, find};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -221,16 +223,16 @@ pub(crate) fn exit_of(chain: &ChainError) -> Exit {
 
 /// What an error answer means. The code says more than the status: JSON services answer 400 to most things,
 /// throttles and troubles of their own among them, so that a 4xx without a code refuses nothing. The message counts
-/// where a service wraps another one's throttle.
+/// where a service wraps the answer of another one.
 fn judge(status: u16, code: Option<&str>, message: Option<&str>) -> Verdict {
-    let code = code.unwrap_or_default();
+    let (code, message) = (code.unwrap_or_default(), message.unwrap_or_default());
     if is_unready(code) {
         Verdict::UNREADY
-    } else if is_throttle(code) || status == 429 || is_wrapped_throttle(code, message.unwrap_or_default()) {
+    } else if is_throttle(code) || status == 429 || is_wrapped_throttle(code, message) {
         Verdict::THROTTLED
     } else if is_broken_setup(code) {
         Verdict::REJECTED
-    } else if is_denial(code) {
+    } else if is_denial(code) || is_wrapped_denial(code, message) {
         Verdict::DENIED
     } else if is_trouble(code) || status >= 500 {
         Verdict::BROKEN

@@ -3,8 +3,8 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure};
-use tokio::time::{Instant, sleep, timeout_at};
+use job_runtime::{CallError, Context, Effect, Ended, Exit, OnPriorFailure};
+use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 use crate::once::{self, Decision, Earlier, Mark};
@@ -57,8 +57,12 @@ async fn find_or_start(
     let mut label = Label { name: run.statement_name.clone(), token: once::token_of_process() };
     if let Some(key) = ctx.key() {
         let mark = Mark::new(key, run);
-        let found = timeout_at(ctx.deadline(), service.named(&mark.name)).await;
-        let earlier = found.map_err(|_| Error::LookupTimeout)?.map_err(|source| Error::Lookup { source })?;
+        let earlier = match service.named(&mark.name).await {
+            Ended::Done(earlier) => earlier,
+            Ended::Lost(source) => return Err(Error::Lookup { source }),
+            Ended::Deadline(_) => return Err(Error::LookupTimeout),
+            Ended::Cancelled(exit) => return Err(interrupted(exit, false)),
+        };
         match once::decide(&earlier, ctx.on_prior_failure() == OnPriorFailure::Rerun) {
             Decision::Adopt(earlier) => return Ok(adopt(earlier)),
             Decision::Start { after } => {

@@ -44,8 +44,8 @@ pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -
         Work::Run(run) => Box::pin(execute_run(&service, run, &request.show, ctx)).await,
         Work::Result(id) => Box::pin(result(&service, id, &request.show, ctx)).await,
         Work::Cancel(id) => Box::pin(stop(&service, id, &request.show, ctx)).await,
-        Work::List(list) => Box::pin(listing::statements(&service, list, &request.show, ctx)).await,
-        Work::Catalog(catalog) => Box::pin(listing::catalog(&service, catalog, &request.show, ctx)).await,
+        Work::List(list) => Box::pin(listing::statements(&service, list, &request.show)).await,
+        Work::Catalog(catalog) => Box::pin(listing::catalog(&service, catalog, &request.show)).await,
     }
 }
 

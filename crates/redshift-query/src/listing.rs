@@ -1,9 +1,8 @@
 //! Lists: statements of the last day, and what there is in a database.
 
 use std::cmp::Reverse;
-use std::time::Duration;
 
-use job_runtime::{CallError, Context, Ended, Judged, Report, Sink};
+use job_runtime::{CallError, Ended, Report, Sink};
 
 use crate::error::Error;
 use crate::redshift::{Catalog, Entry, Filter, Listed, Service};
@@ -11,9 +10,6 @@ use crate::result::cell::columns;
 use crate::result::{Cell, Rows};
 use crate::show::Show;
 use crate::sql;
-
-/// The pause before a page that did not come is asked for again.
-const PAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Statements of one page; the API allows 100 at most.
 const PAGE: i32 = 100;
@@ -39,18 +35,13 @@ const STATEMENT: [(&str, &str); 8] = [
 ];
 
 /// Shows the newest statements. The service does not promise any order, so that all of them are looked at.
-pub(crate) async fn statements(
-    service: &Service<'_>,
-    list: &List,
-    how: &Show,
-    ctx: &Context,
-) -> Result<Report, Error> {
+pub(crate) async fn statements(service: &Service<'_>, list: &List, how: &Show) -> Result<Report, Error> {
     let mut newest: Vec<Listed> = Vec::new();
     let mut next = None;
     loop {
         let token = next.take();
         let (listed, token) =
-            patiently(ctx, async || service.statements(&list.filter, PAGE, token.clone()).await).await?;
+            patiently(service, async || service.statements(&list.filter, PAGE, token.clone()).await).await?;
         newest.extend(listed);
         newest.sort_by_key(|listed| Reverse(listed.created));
         newest.truncate(list.limit);
@@ -77,17 +68,13 @@ pub(crate) async fn statements(
 }
 
 /// Shows what there is in a database, page by page.
-pub(crate) async fn catalog(
-    service: &Service<'_>,
-    catalog: &Catalog,
-    how: &Show,
-    ctx: &Context,
-) -> Result<Report, Error> {
+pub(crate) async fn catalog(service: &Service<'_>, catalog: &Catalog, how: &Show) -> Result<Report, Error> {
     let mut writer = Writer::new(how, catalog.what.name(), catalog.what.columns());
     let mut next = None;
     loop {
         let token = next.take();
-        let (entries, token) = patiently(ctx, async || service.catalog(catalog, token.clone()).await).await?;
+        let (entries, token) =
+            patiently(service, async || service.catalog(catalog, token.clone()).await).await?;
         for entry in &entries {
             writer.row(entry);
         }
@@ -99,9 +86,12 @@ pub(crate) async fn catalog(
     }
 }
 
-/// Asks for a page, and bears failures and throttles as a look at remote work does.
-async fn patiently<T>(ctx: &Context, ask: impl AsyncFn() -> Result<T, CallError>) -> Result<T, Error> {
-    match Box::pin(ctx.poll(PAGE_PAUSE, async || Ok(Judged::Done(ask().await?)))).await {
+/// Asks for a page, if need be more than once.
+async fn patiently<T>(
+    service: &Service<'_>,
+    ask: impl AsyncFn() -> Result<T, CallError>,
+) -> Result<T, Error> {
+    match service.patiently(ask).await {
         Ended::Done(page) => Ok(page),
         Ended::Lost(source) => Err(Error::Call(source)),
         Ended::Deadline(_) => Err(Error::ListTimeout),

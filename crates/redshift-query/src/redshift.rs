@@ -13,7 +13,7 @@ use aws_sdk_redshiftdata::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_redshiftdata::types::{
     ExecutionMode, SqlParameter, StatementData, StatusString, SubStatementData,
 };
-use job_runtime::{CallError, Context};
+use job_runtime::{CallError, Context, Ended, Judged};
 
 pub(crate) use self::catalog::{Catalog, Entry, What};
 use crate::once::Earlier;
@@ -22,6 +22,9 @@ use crate::statement::{Part, Statement, verdict};
 
 /// How much longer than it is asked to hold an answer back the service may take for it.
 const MARGIN: Duration = Duration::from_secs(10);
+
+/// The pause before a page that did not come is asked for again.
+const PAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Statements asked for in one page; the API allows 100 at most.
 const PAGE: i32 = 100;
@@ -160,13 +163,26 @@ impl Service<'_> {
         answer.map(|answer| answer.status != Some(false)).map_err(|error| CallError::new(CANCEL, &error))
     }
 
+    /// Asks for a page, and bears failures and throttles as the wait for a statement does: the rates that the service
+    /// allows are those of the whole account. `--timeout` bounds it.
+    pub(crate) async fn patiently<T>(&self, ask: impl AsyncFn() -> Result<T, CallError>) -> Ended<T> {
+        // Boxed: the futures of SDK calls are large, and would be carried in every frame above.
+        Box::pin(self.ctx.poll(PAGE_PAUSE, async || Ok(Judged::Done(ask().await?)))).await
+    }
+
     /// The statements of the last day that have exactly this name, whichever session of the role has sent them.
-    pub(crate) async fn named(&self, name: &str) -> Result<Vec<Earlier>, CallError> {
+    pub(crate) async fn named(&self, name: &str) -> Ended<Vec<Earlier>> {
         let filter = Filter { prefix: Some(name.to_owned()), status: None, all_sessions: true };
         let mut found = Vec::new();
-        let mut next = None;
+        let mut next: Option<String> = None;
         loop {
-            let (listed, token) = self.statements(&filter, PAGE, next).await?;
+            let page = async || self.statements(&filter, PAGE, next.clone()).await;
+            let (listed, token) = match self.patiently(page).await {
+                Ended::Done(page) => page,
+                Ended::Deadline(state) => return Ended::Deadline(state),
+                Ended::Cancelled(exit) => return Ended::Cancelled(exit),
+                Ended::Lost(source) => return Ended::Lost(source),
+            };
             let of_name = listed.into_iter().filter(|listed| listed.name.as_deref() == Some(name));
             found.extend(of_name.map(|it| Earlier {
                 verdict: verdict(&it.status),
@@ -175,7 +191,7 @@ impl Service<'_> {
             }));
             match token {
                 Some(token) => next = Some(token),
-                None => return Ok(found),
+                None => return Ended::Done(found),
             }
         }
     }

@@ -3,9 +3,8 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
-use std::time::Duration;
 
-use job_runtime::{CallError, Context, Ended, Exit, Expect, Judged, Open, Report, Sink, aligned, json};
+use job_runtime::{CallError, Context, Ended, Exit, Expect, Open, Report, Sink, aligned, json};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -13,9 +12,6 @@ use crate::redshift::{RESULT, Service};
 use crate::result::{Form, Rows, page};
 use crate::sql;
 use crate::statement::{Statement, Verdict};
-
-/// The pause before a page that did not come is asked for again.
-const PAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// How a result is shown, and what is expected of it.
 #[derive(Debug, Clone)]
@@ -207,11 +203,8 @@ async fn stream(
         let mut next: Option<String> = None;
         let mut total = None;
         loop {
-            // A page may fail as often as a look may, and --timeout bounds it as well.
-            let looking = ctx.poll(PAGE_PAUSE, async || {
-                Ok::<_, CallError>(Judged::Done(service.page(set, next.as_deref()).await?))
-            });
-            let page = match Box::pin(looking).await {
+            let page = async || service.page(set, next.as_deref()).await;
+            let page = match service.patiently(page).await {
                 Ended::Done(page) => page,
                 Ended::Lost(source) => return Err(failed(source)),
                 Ended::Deadline(_) => return Err(Error::ResultTimeout { id: id.to_owned() }),

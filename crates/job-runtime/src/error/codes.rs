@@ -27,6 +27,11 @@ pub(super) fn is_wrapped_throttle(code: &str, message: &str) -> bool {
         && (message.contains("ThrottlingException") || message.contains("Rate exceeded"))
 }
 
+/// So it does with the refusal of one that it asks for credentials in the caller's name.
+pub(super) fn is_wrapped_denial(code: &str, message: &str) -> bool {
+    code == "ValidationException" && message.contains("is not authorized to perform")
+}
+
 /// What is named is there and not ready yet: nothing of it has run, and it will be ready soon. Lambda and
 /// `SageMaker` say so with any status from 408 to 502.
 pub(super) fn is_unready(code: &str) -> bool {

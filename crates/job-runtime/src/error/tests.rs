@@ -115,18 +115,20 @@ fn answers_are_judged_by_code_and_status() {
 }
 
 #[test]
-fn a_throttle_may_be_wrapped() {
+fn the_answer_of_another_service_may_be_wrapped() {
     let wrapped =
         "Could not get credentials (Service returned error code ThrottlingException, request id r-9)";
-    for (code, message, throttle) in [
-        ("ValidationException", wrapped, true),
-        ("ValidationException", "Rate exceeded", true),
-        ("ValidationException", "Database name is missing", false),
-        ("ExecuteStatementException", "Rate exceeded", false),
+    let denied = "User: u is not authorized to perform: redshift:GetClusterCredentials on resource: r";
+    for (code, message, exit, throttle) in [
+        ("ValidationException", wrapped, Exit::Unavailable, true),
+        ("ValidationException", "Rate exceeded", Exit::Unavailable, true),
+        ("ValidationException", denied, Exit::Denied, false),
+        ("ValidationException", "Database name is missing", Exit::Rejected, false),
+        ("ExecuteStatementException", "Rate exceeded", Exit::Rejected, false),
     ] {
         let err = call(&saying(400, code, message));
         let effect = if throttle { Effect::NotStarted } else { Effect::Refused };
-        assert_eq!((err.is_throttle(), err.effect()), (throttle, effect), "{err}");
+        assert_eq!((err.exit(), err.is_throttle(), err.effect()), (exit, throttle, effect), "{err}");
     }
 }
 
