@@ -35,11 +35,14 @@ fn answers_come_in_the_order_of_the_lines() {
 
 #[test]
 fn a_failed_line_is_in_the_answers_and_decides_the_exit() {
-    let site = pod("courses = [{}, { answer = { error = { type = 'E', message = 'boom' } } }, {}]");
+    let failing = "{ answer = { error = { type = 'E', message = 'boom', stack = ['File f.py, line 1'] } } }";
+    let site = pod(&format!("courses = [{{}}, {failing}, {{}}]"));
     let outcome = site.start_with(f(&["--batch", "-", "--concurrency", "1"]), &numbered(3)).finish();
     outcome.assert_exit(10).assert_says("1 of 3 lines");
     assert_eq!(statuses(&outcome), ["ok", "failed", "ok"]);
+    outcome.assert_does_not_say("File f.py");
     let failed = &answers(&outcome)[1];
+    assert_eq!(failed["detail"], json!({ "function_error": "Unhandled", "stack": ["File f.py, line 1"] }));
     assert!(failed["error"].as_str().unwrap().contains("E: boom"), "{failed}");
     assert_eq!(failed["payload"]["errorType"], "E");
     assert_eq!(outcome.termination()["exit_code"], 10);
@@ -129,13 +132,14 @@ fn told_to_end_it_leaves_a_truthful_part() {
     assert_eq!(sent(&site), 4);
 }
 
+/// A line that was sent and has no answer weighs more than the end of the wait.
 #[test]
-fn the_wait_ends_in_79() {
+fn what_is_in_flight_at_the_deadline_is_unknown() {
     let site = pod("courses = [{}, { after = '1h' }]");
     let args = f(&["--batch", "-", "--concurrency", "1", "--timeout", "2s"]);
     let outcome = site.start_with(args, &numbered(5)).finish();
     assert_eq!(statuses(&outcome), ["ok", "unknown"]);
-    assert!([79, 80].contains(&outcome.code), "{}\n{}", outcome.code, outcome.stderr);
+    outcome.assert_exit(80).assert_says("--timeout has passed");
 }
 
 #[test]
@@ -181,7 +185,8 @@ fn a_shard_without_an_index_is_refused_before_any_line() {
         .assert_exit(2)
         .assert_says("there is no shard 3");
     assert_nothing_sent(&elsewhere);
-    site.run(f(&["--batch", "/nowhere"])).assert_exit(2).assert_says("/nowhere");
+    elsewhere.run(f(&["--batch", "/nowhere"])).assert_exit(2).assert_says("/nowhere");
+    assert_nothing_sent(&elsewhere);
     assert_eq!(sent(&site), 0);
 }
 
@@ -214,4 +219,51 @@ fn a_terminal_shows_progress() {
     let lines = site.write("lines.jsonl", &numbered(6)).display().to_string();
     let outcome = site.start_on_a_terminal(&f(&["--batch", &lines, "--concurrency", "1"])).finish();
     assert!(outcome.text().contains('%'), "{}", outcome.text());
+}
+
+/// A batch that reads its own answers would never end, and the lines would be gone.
+#[test]
+fn lines_and_answers_are_two_files() {
+    let site = pod("");
+    let lines = site.write("lines.jsonl", &numbered(5));
+    let path = lines.to_str().unwrap();
+    let outcome = site.run(f(&["--batch", path, "--output-file", path]));
+    outcome.assert_exit(2).assert_says("the file that --batch reads");
+    assert_eq!(std::fs::read_to_string(&lines).unwrap(), numbered(5));
+    assert_eq!(sent(&site), 0);
+}
+
+#[test]
+fn no_lines_leave_no_old_answers() {
+    let site = pod("");
+    let lines = site.write("lines.jsonl", "").display().to_string();
+    let answers = site.write("answers.jsonl", "old\n");
+    site.run(f(&["--batch", &lines, "--output-file", answers.to_str().unwrap()])).assert_exit(0);
+    assert_eq!(std::fs::read_to_string(answers).unwrap(), "");
+}
+
+/// Nobody writes into the pipe that the lines are to come from.
+#[test]
+fn a_pipe_without_a_writer_ends_with_the_wait() {
+    let site = pod("");
+    let pipe = site.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let outcome = site.run(f(&["--batch", pipe.to_str().unwrap(), "--timeout", "1s"]));
+    outcome.assert_exit(75).assert_says("no line was taken");
+    assert!(outcome.elapsed < Duration::from_secs(10), "{:?}", outcome.elapsed);
+}
+
+/// The counts are told although nobody reads the answers.
+#[test]
+fn a_slow_reader_does_not_keep_the_summary_back() {
+    let site = taking("answer = { bytes = 200000 }");
+    let pipe = site.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let args = f(&["--batch", "-", "--concurrency", "4", "--output-file", pipe.to_str().unwrap()]);
+    let running = site.start_with(args, &numbered(40));
+    running.wait_for_calls("lambda", "Invoke", 16);
+    running.signal(Signal::TERM);
+    let outcome = running.finish();
+    outcome.assert_exit(143).assert_says("the batch has ended");
+    assert!(outcome.termination()["state"].as_str().unwrap().contains(" ok"));
 }

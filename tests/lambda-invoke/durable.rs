@@ -146,3 +146,32 @@ fn an_execution_that_cannot_be_looked_at_is_lost() {
     let outcome = site.run(live(&["--invocation-type", "Event"]));
     outcome.assert_exit(77).assert_says("lambda:GetDurableExecution").assert_says("may well go on");
 }
+
+/// A durable function that is named without a version is refused in similar words as one that is not durable.
+#[test]
+fn without_a_version_it_is_refused_and_not_taken_for_a_plain_one() {
+    let site = durable("answer = 'echo'");
+    let outcome = site.run(keyed(&["--payload", "{}"]));
+    outcome.assert_exit(65).assert_does_not_say("no durable function");
+    assert_eq!((sent(&site), invoked(&site)), (1, 0));
+}
+
+#[test]
+fn a_failed_line_of_a_batch_can_be_tried_again() {
+    let site = super::pod(
+        "durable = true\ncourses = [{ answer = { error = { type = 'E', message = 'boom' } } }, { answer = 'echo' }]",
+    );
+    let lines = site.write("lines.jsonl", "{\"n\":1}\n").display().to_string();
+    let batch = keyed(&["--qualifier", "live", "--batch", &lines]);
+    site.run(&batch).assert_exit(10);
+    site.run(&batch).assert_exit(10);
+    assert_eq!(invoked(&site), 1, "one key and line is one execution");
+    site.run(batch.iter().chain(&["--on-prior-failure", "rerun"])).assert_exit(0);
+    assert_eq!(invoked(&site), 2);
+}
+
+#[test]
+fn a_stream_has_no_name_and_says_so() {
+    let site = super::pod("");
+    site.run(keyed(&["--stream"])).assert_exit(0).assert_says("the idempotency key settles nothing");
+}

@@ -47,3 +47,18 @@ fn a_hundred_thousand_lines_in_order_and_in_64_mib() {
     assert_eq!(answers.lines().count(), LINES);
     assert!(most > 0 && most < 64 * 1024, "peak of {most} KiB");
 }
+
+/// It is the answers in flight that take memory, not all of them: these are 400 MB.
+#[test]
+fn large_answers_are_not_gathered() {
+    let site = pod("courses = [{ answer = { bytes = 1000000 } }]");
+    let lines = site.write("lines.jsonl", &numbered(400)).display().to_string();
+    let running = site.start(f(&["--batch", &lines, "--concurrency", "8", "--output-file", "/dev/null"]));
+    let mut most = 0;
+    while running.is_running() {
+        most = most.max(peak(running.id()));
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    running.finish().assert_exit(0);
+    assert!(most > 0 && most < 128 * 1024, "peak of {most} KiB");
+}

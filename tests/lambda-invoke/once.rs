@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use testkit::{Fault, FaultKind};
+use testkit::{Fault, FaultKind, Signal};
 
 use super::{assert_stdout, f, invoked, keyed, pod, sent, spoil, spoil_next, status, taking};
 
@@ -71,12 +71,42 @@ fn an_answer_after_70_seconds_is_an_answer() {
     assert_eq!((sent(&site), invoked(&site)), (1, 1));
 }
 
-/// A connection on which nobody answers the handshake has carried nothing.
+/// Refused at the door, and then let in.
 #[test]
-fn what_never_left_is_sent_again() {
+fn what_started_nothing_is_sent_again() {
     let site = pod("");
     spoil(&site, Fault::new("lambda", "Invoke", FaultKind::Throttle));
     let outcome = site.run(f(&[]));
     outcome.assert_exit(0).assert_says("nothing was started; trying again");
     assert_eq!((sent(&site), invoked(&site)), (2, 1));
+
+    // Nobody listens there: nothing can have been started, so that it is tried again.
+    let site = pod("").env("AWS_ENDPOINT_URL_LAMBDA", "http://127.0.0.1:1");
+    let outcome = site.run(f(&["--timeout", "3s"]));
+    outcome.assert_exit(75).assert_says("nothing was started; trying again");
+}
+
+/// The function has run: an answer that cannot be kept is no reason to run it again.
+#[test]
+fn an_answer_that_cannot_be_written_is_80() {
+    let site = pod("");
+    let outcome = site.run(f(&["--payload", "{}", "--output-file", "/dev/full"]));
+    outcome.assert_exit(80).assert_says("could not write the result to /dev/full");
+    let outcome = site.run(f(&["--payload", "{}", "--stream", "--output-file", "/dev/full"]));
+    outcome.assert_exit(80).assert_says("could not write the result to /dev/full");
+    assert_eq!(invoked(&site), 2);
+}
+
+/// Nobody reads the pipe: that holds up the answer, and neither the invocation nor the end.
+#[test]
+fn a_pipe_without_a_reader_does_not_hold_up_a_signal() {
+    let site = pod("");
+    let pipe = site.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let running = site.start(f(&["--payload", "{}", "--output-file", pipe.to_str().unwrap()]));
+    running.wait_for_calls("lambda", "Invoke", 1);
+    running.signal(Signal::TERM);
+    let outcome = running.finish();
+    outcome.assert_exit(143);
+    assert!(outcome.elapsed < Duration::from_secs(10), "{:?}", outcome.elapsed);
 }

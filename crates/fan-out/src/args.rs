@@ -2,8 +2,10 @@
 
 use crate::error::Error;
 use crate::selection::{Selection, Shard};
-use job_runtime::Open;
+use job_runtime::{Open, Sink};
 use std::fmt;
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 /// The longest line where a binary names none.
@@ -27,7 +29,8 @@ pub struct BatchArgs {
     /// At most so many calls in flight
     ///
     /// An answer waits for those of earlier lines: at most four times so many lines, and 32 MiB of answers, lie
-    /// between the oldest line without an answer and the newest that was taken.
+    /// between the oldest line without an answer and the newest that was taken. Each call in flight takes the memory
+    /// of its line and about three times that of its answer.
     #[arg(
         long,
         env = "BATCH_CONCURRENCY",
@@ -90,6 +93,11 @@ impl BatchArgs {
         {
             return Err(Error::NoSuchShard { index, count }.to_string());
         }
+        if let Source::File(path) = &source
+            && let Some(problem) = unreadable(path)
+        {
+            return Err(format!("--batch {}: {problem}", path.display()));
+        }
         let concurrency = concurrency.into();
         Ok(Some(Batch { source, concurrency, max_failures, resume, shard, longest_line: LONGEST_LINE }))
     }
@@ -114,15 +122,29 @@ impl Batch {
         Self { longest_line: bytes, ..self }
     }
 
-    /// How to open the file that the answers go to: it is appended to where it is the one of `--resume`, whose
+    /// Where the answers go: a file, else stdout. A file is appended to where it is the one of `--resume`, whose
     /// answers would be lost otherwise.
-    pub fn open(&self, answers: &Path) -> Open {
-        let same = |resume: &Path| match (resume.canonicalize(), answers.canonicalize()) {
-            (Ok(resume), Ok(answers)) => resume == answers,
-            // What is not there has nothing to lose.
-            _ => resume == answers,
-        };
-        if self.resume.as_deref().is_some_and(same) { Open::Append } else { Open::Replace }
+    ///
+    /// # Errors
+    /// It cannot be opened, or it is the file of the lines: a batch would then read its own answers.
+    pub fn sink(&self, answers: Option<&Path>) -> Result<Sink, String> {
+        let place = answers.unwrap_or_else(|| Path::new("/dev/stdout"));
+        if let Source::File(lines) = &self.source
+            && is_same(lines, place)
+        {
+            return Err(format!(
+                "the answers would go into {}, the file that --batch reads",
+                lines.display()
+            ));
+        }
+        let Some(path) = answers else { return Ok(Sink::stdout()) };
+        Sink::file(path, self.mode(path))
+    }
+
+    fn mode(&self, answers: &Path) -> Open {
+        let resumes =
+            self.resume.as_deref().is_some_and(|resume| resume == answers || is_same(resume, answers));
+        if resumes { Open::Append } else { Open::Replace }
     }
 
     /// Which lines are taken; `completion_index` is that of an Indexed Job.
@@ -138,6 +160,21 @@ impl Batch {
         let shard = Shard::new(index, count).ok_or(Error::NoSuchShard { index, count })?;
         Ok(Selection::new(shard))
     }
+}
+
+/// Why the lines cannot be read, as far as can be seen without opening: a pipe waits for its writer.
+fn unreadable(path: &Path) -> Option<String> {
+    match path.metadata() {
+        Ok(found) if found.is_dir() => Some("it is a directory".to_owned()),
+        Ok(_) => None,
+        Err(error) => Some(error.to_string()),
+    }
+}
+
+/// Whether two paths lead to one file. What is not there is no file, and a pipe or a terminal is never read back.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let file = |path: &Path| path.metadata().ok().filter(Metadata::is_file).map(|it| (it.dev(), it.ino()));
+    file(one).is_some_and(|one| file(other) == Some(one))
 }
 
 /// Where the lines come from.
@@ -209,9 +246,9 @@ mod tests {
 
     #[test]
     fn values_and_their_ranges() {
-        let default = batch("--batch in.jsonl");
+        let default = batch("--batch Cargo.toml");
         assert_eq!((default.concurrency, default.max_failures), (16, None));
-        assert_eq!(default.source, Source::File("in.jsonl".into()));
+        assert_eq!(default.source, Source::File("Cargo.toml".into()));
         let all = batch("--batch - --concurrency 1024 --max-failures 3 --resume out");
         assert_eq!((all.source, all.concurrency, all.max_failures), (Source::Stdin, 1024, Some(3)));
         assert_eq!(all.resume, Some("out".into()));
@@ -225,7 +262,7 @@ mod tests {
             "--shard x --shard-count 2",
             "--shard 0 --shard-count 0",
         ] {
-            assert!(parse(&format!("--batch in {line}")).is_err(), "{line}");
+            assert!(parse(&format!("--batch - {line}")).is_err(), "{line}");
         }
     }
 
@@ -233,19 +270,44 @@ mod tests {
     fn earlier_answers_are_kept() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("out");
-        let batch = batch(&format!("--batch in --resume {}", path.display()));
+        let batch = batch(&format!("--batch - --resume {}", path.display()));
         let other_name =
             folder.path().join(".").join("..").join(folder.path().file_name().unwrap()).join("out");
-        assert_eq!(batch.open(&path), Open::Append, "it is not there yet");
+        assert_eq!(batch.mode(&path), Open::Append, "it is not there yet");
         std::fs::write(&path, "").unwrap();
         for (answers, open) in [
             (&path, Open::Append),
             (&other_name, Open::Append),
             (&folder.path().join("other"), Open::Replace),
         ] {
-            assert_eq!(batch.open(answers), open, "{}", answers.display());
+            assert_eq!(batch.mode(answers), open, "{}", answers.display());
         }
-        assert_eq!(self::batch("--batch in").open(&path), Open::Replace);
+        assert_eq!(self::batch("--batch -").mode(&path), Open::Replace);
+    }
+
+    #[test]
+    fn a_batch_does_not_read_its_own_answers() {
+        let folder = tempfile::tempdir().unwrap();
+        let (lines, link) = (folder.path().join("lines"), folder.path().join("link"));
+        std::fs::write(&lines, "1\n").unwrap();
+        std::fs::hard_link(&lines, &link).unwrap();
+        let batch = batch(&format!("--batch {}", lines.display()));
+        for answers in [&lines, &link] {
+            assert!(batch.sink(Some(answers)).unwrap_err().contains("the file that --batch reads"));
+        }
+        assert!(batch.sink(Some(&folder.path().join("other"))).is_ok() && batch.sink(None).is_ok());
+        assert_eq!(std::fs::read_to_string(&lines).unwrap(), "1\n");
+    }
+
+    #[test]
+    fn lines_that_cannot_be_read_are_told_at_once() {
+        let folder = tempfile::tempdir().unwrap();
+        for (path, problem) in
+            [(folder.path().join("none"), "No such file"), (folder.path().to_owned(), "directory")]
+        {
+            let told = parse(&format!("--batch {}", path.display())).unwrap_err();
+            assert!(told.contains(problem), "{told}");
+        }
     }
 
     #[test]
@@ -255,17 +317,17 @@ mod tests {
             let mut selection = batch.selection(index).map_err(|err| err.to_string())?;
             Ok::<_, String>((1..=6).filter(|line| selection.takes(*line)).collect::<Vec<u64>>())
         };
-        assert_eq!(takes("--batch in", Some("1")), Ok(vec![1, 2, 3, 4, 5, 6]));
-        assert_eq!(takes("--batch in --shard 1 --shard-count 3", Some("0")), Ok(vec![2, 5]));
-        assert_eq!(takes("--batch in --shard auto --shard-count 4", Some("0")), Ok(vec![1, 5]));
-        let missing = takes("--batch in --shard auto --shard-count 4", None).unwrap_err();
+        assert_eq!(takes("--batch -", Some("1")), Ok(vec![1, 2, 3, 4, 5, 6]));
+        assert_eq!(takes("--batch - --shard 1 --shard-count 3", Some("0")), Ok(vec![2, 5]));
+        assert_eq!(takes("--batch - --shard auto --shard-count 4", Some("0")), Ok(vec![1, 5]));
+        let missing = takes("--batch - --shard auto --shard-count 4", None).unwrap_err();
         assert!(missing.contains("JOB_COMPLETION_INDEX") && missing.contains("Indexed Job"), "{missing}");
-        let odd = takes("--batch in --shard auto --shard-count 4", Some("x")).unwrap_err();
+        let odd = takes("--batch - --shard auto --shard-count 4", Some("x")).unwrap_err();
         assert!(odd.contains("JOB_COMPLETION_INDEX"), "{odd}");
         for (line, index) in
             [("--shard 3 --shard-count 3", None), ("--shard auto --shard-count 3", Some("3"))]
         {
-            let beyond = takes(&format!("--batch in {line}"), index).unwrap_err();
+            let beyond = takes(&format!("--batch - {line}"), index).unwrap_err();
             assert!(beyond.contains("shard 3") && beyond.contains("0 to 2"), "{beyond}");
         }
     }

@@ -38,15 +38,36 @@ pub(crate) enum Told {
     Deadline,
 }
 
-/// Works until every line has its answer, or no more are to be taken and none is in flight. Calls `show` again
-/// and again, with the part of the input that has been used up.
+impl Told {
+    /// The end of a run that had not begun.
+    pub(crate) fn too_early(self) -> Error {
+        match self {
+            Self::Signal(exit @ Exit::Interrupted) => Error::Untaken { what: "ended by SIGINT", exit },
+            Self::Signal(exit) => Error::Untaken { what: "ended by SIGTERM", exit },
+            Self::Deadline => Error::Untaken { what: "--timeout has passed", exit: Exit::Unavailable },
+        }
+    }
+}
+
+/// Who is shown how far it is.
+pub(crate) struct Progress<S, D> {
+    pub(crate) every: Duration,
+    /// Called again and again, with the part of the input that has been used up.
+    pub(crate) show: S,
+    /// Called once, when every line has its answer, before the last answers are written: the one who reads them may
+    /// be slow.
+    pub(crate) done: D,
+}
+
+/// Works until every line has its answer, or no more are to be taken and none is in flight.
 pub(crate) async fn drive(
     work: Work,
     check: impl Fn(&[u8]) -> Result<(), String>,
     call: impl AsyncFn(&Item) -> Result<Answer, Refusal>,
     told: impl Future<Output = Told>,
-    (every, mut show): (Duration, impl FnMut(&Tally, Option<f64>)),
+    progress: Progress<impl FnMut(&Tally, Option<f64>), impl FnOnce(&Summary)>,
 ) -> Result<Summary, Error> {
+    let Progress { every, mut show, done } = progress;
     let Work { mut lines, mut selection, sink, concurrency, max_failures } = work;
     let mut course = Course::new(concurrency, max_failures);
     let mut outbox = Outbox::new(sink);
@@ -54,15 +75,18 @@ pub(crate) async fn drive(
     let mut told = pin!(told);
     let mut grace: Option<(Told, Instant)> = None;
     let mut ended = false;
-    let mut broken = None;
+    let mut broken: Option<Error> = None;
     let mut tick = interval_at(Instant::now() + every, every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         while let Some(text) = course.window.pop() {
             outbox.push(&text);
         }
-        if outbox.is_full() {
-            outbox.begin().await?;
+        if outbox.is_full()
+            && let Err(err) = outbox.begin().await
+        {
+            broken = Some(err.into());
+            break;
         }
         let now = Instant::now();
         while course.pace.has_room(now, calls.len())
@@ -96,7 +120,10 @@ pub(crate) async fn drive(
                 Ok(None) => ended = true,
                 Err(err) => (ended, broken) = (true, Some(err)),
             },
-            written = outbox.written(), if outbox.unwritten() > 0 => written?,
+            written = outbox.written(), if outbox.unwritten() > 0 => if let Err(err) = written {
+                broken = Some(err.into());
+                break;
+            },
             () = until(pause_end), if pause_end.is_some() => {}
         }
     }
@@ -108,11 +135,14 @@ pub(crate) async fn drive(
     while let Some(text) = course.window.pop() {
         outbox.push(&text);
     }
-    outbox.close().await?;
-    match broken {
-        Some(err) => Err(err),
-        None => Ok(course.summary(lines.is_at_end(), selection.skipped())),
+    let all_taken = lines.is_at_end();
+    let summary = course.summary(all_taken && broken.is_none(), selection.skipped());
+    done(&summary);
+    if let Some(err @ Error::Sink(_)) = broken {
+        return Err(err);
     }
+    outbox.close().await?;
+    broken.map_or(Ok(summary), Err)
 }
 
 async fn until(end: Option<Instant>) {

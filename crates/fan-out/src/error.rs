@@ -50,6 +50,14 @@ pub enum Error {
         /// `--shard-count`.
         count: u64,
     },
+    /// The run was told to end before it had begun.
+    #[error("no line was taken: {what} while the lines or the earlier answers were opened")]
+    Untaken {
+        /// A signal or `--timeout`.
+        what: &'static str,
+        /// The signal's exit, or that nothing was started.
+        exit: Exit,
+    },
     /// The answers could not be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -64,6 +72,7 @@ impl Failure for Error {
             | Self::BadCompletionIndex { .. }
             | Self::NoSuchShard { .. } => Exit::Usage,
             Self::Read { .. } => Exit::Internal,
+            Self::Untaken { exit, .. } => *exit,
             Self::Sink(err) => err.exit(),
         }
     }

@@ -19,7 +19,7 @@
 //!     Ok(Answer { payload: item.text.clone(), failure: None, request_id: None })
 //! };
 //! let summary = fan_out::run(&batch, Sink::stdout(), ctx, check, call).await?;
-//! Ok(summary.report(false))
+//! Ok(summary.report(false, job_runtime::Output::Json))
 //! # }
 //! ```
 //!
@@ -79,10 +79,11 @@ pub use lines::Item;
 pub use summary::Summary;
 
 use crate::answer::Refusal;
-use crate::engine::{Told, Work};
+use crate::engine::{Progress, Told, Work};
 use crate::lines::Lines;
 use crate::summary::Tally;
 use job_runtime::{CallError, Context, Exit, Remote, Sink};
+use std::pin::pin;
 use tokio::time::sleep_until;
 
 /// Makes one `call` for each line of `batch` that passes `check`, and writes the answers to `sink`.
@@ -103,26 +104,36 @@ pub async fn run(
     call: impl AsyncFn(&Item) -> Result<Answer, CallError>,
 ) -> Result<Summary, Error> {
     let mut selection = batch.selection(ctx.completion_index())?;
-    let lines = Lines::open(&batch.source, batch.longest_line).await?;
-    if let Some(path) = &batch.resume {
-        resume::read(path, &mut selection).await?;
-    }
     if ctx.remote().is_none() {
         ctx.remember(Remote { id: format!("batch {}", batch.source), ..Remote::default() });
     }
-    let work =
-        Work { lines, selection, sink, concurrency: batch.concurrency, max_failures: batch.max_failures };
-    let call = async |item: &Item| call(item).await.map_err(Refusal::from);
-    let told = async {
+    let mut told = pin!(async {
         tokio::select! {
             biased;
             () = ctx.cancelled() => Told::Signal(ctx.interruption().unwrap_or(Exit::Terminated)),
             () = sleep_until(ctx.deadline()) => Told::Deadline,
         }
+    });
+    // A pipe may have nobody at its other end.
+    let opening = async {
+        let lines = Lines::open(&batch.source, batch.longest_line).await?;
+        if let Some(path) = &batch.resume {
+            resume::read(path, &mut selection).await?;
+        }
+        Ok::<_, Error>(lines)
     };
+    let lines = tokio::select! {
+        lines = opening => lines?,
+        told = &mut told => return Err(told.too_early()),
+    };
+    let work =
+        Work { lines, selection, sink, concurrency: batch.concurrency, max_failures: batch.max_failures };
+    let call = async |item: &Item| call(item).await.map_err(Refusal::from);
     let show = |tally: &Tally, fraction| progress::show(ctx, tally, fraction);
-    let summary = engine::drive(work, check, call, told, (progress::interval(ctx), show)).await?;
-    ctx.ended_in(&summary.counts());
-    summary.log();
-    Ok(summary)
+    let done = |summary: &Summary| {
+        ctx.ended_in(&summary.counts());
+        summary.log();
+    };
+    let progress = Progress { every: progress::interval(ctx), show, done };
+    engine::drive(work, check, call, told, progress).await
 }

@@ -59,7 +59,10 @@ impl Outbox {
         while self.unwritten() > 0 {
             self.written().await?;
         }
-        Ok(())
+        match self.sink {
+            Some(sink) => sink.finish().await,
+            None => Ok(()),
+        }
     }
 
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SinkError>> {

@@ -2,7 +2,7 @@
 
 use crate::answer::Status;
 use hdrhistogram::Histogram;
-use job_runtime::{ALWAYS, Exit, Report};
+use job_runtime::{ALWAYS, Exit, Output, Report, aligned};
 use serde::Serialize;
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -173,14 +173,33 @@ impl Summary {
         self.exit
     }
 
-    /// The end of the run. Its result is the summary as JSON where the answers went to a file, else nothing:
-    /// stdout holds the answers.
-    pub fn report(&self, answers_in_file: bool) -> Report {
-        let result = if answers_in_file { job_runtime::json(self) } else { String::new() };
+    /// The end of the run. Its result is the summary where the answers went to a file, else nothing: stdout holds
+    /// the answers.
+    pub fn report(&self, answers_in_file: bool, output: Output) -> Report {
+        let result = match output {
+            _ if !answers_in_file => String::new(),
+            Output::Json => job_runtime::json(self),
+            Output::Text => self.text(),
+        };
         match self.error() {
             None => Report::ok(result),
             Some(error) => Report::failed(self.exit, result, error),
         }
+    }
+
+    /// A few aligned lines for people.
+    fn text(&self) -> String {
+        let millis = |time: Option<f64>| time.map(|time| format!("{time} ms"));
+        let lines = [
+            ("lines", Some(format!("{}: {}", self.lines, self.counts()))),
+            ("throttled", (self.throttled > 0).then(|| self.throttled.to_string())),
+            ("seconds", Some(self.seconds.to_string())),
+            ("per second", Some(self.per_second.to_string())),
+            ("p50", millis(self.p50_ms)),
+            ("p99", millis(self.p99_ms)),
+            ("ended early", self.stop.map(|stop| stop.phrase().to_owned())),
+        ];
+        aligned(lines.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
     }
 
     /// Whatever `RUST_LOG` says: stdout holds the answers, and somebody has to tell how many there are.
@@ -308,17 +327,18 @@ mod tests {
     #[test]
     fn what_is_told() {
         let ok = tally(&[Status::Ok, Status::Ok]).end(None, 3);
-        assert_eq!(ok.report(false), Report::ok(""));
+        assert_eq!(ok.report(false, Output::Json), Report::ok(""));
         assert_eq!(ok.counts(), "2 ok, 3 skipped");
         let failed = tally(&[Status::Ok, Status::Failed, Status::Unknown]).end(Some(Stop::MaxFailures), 0);
         assert_eq!(
-            failed.report(false).error.as_deref(),
+            failed.report(false, Output::Json).error.as_deref(),
             Some(
                 "2 of 3 lines failed: 1 ok, 1 failed, 1 unknown; line 2 is failed: why; ended early after 3 lines: as \
                  many lines have failed as --max-failures allows"
             )
         );
-        let told = tally(&[Status::Ok]).end(Some(Stop::Signal(Exit::Terminated)), 0).report(false);
+        let told =
+            tally(&[Status::Ok]).end(Some(Stop::Signal(Exit::Terminated)), 0).report(false, Output::Json);
         assert_eq!(told.error.as_deref(), Some("ended early after 1 lines: ended by SIGTERM"));
         assert_eq!(told.exit, Exit::Terminated);
     }
@@ -331,7 +351,10 @@ mod tests {
         tally.throttle();
         (1..=100).for_each(|millis| tally.time(Duration::from_millis(millis)));
         tokio::time::advance(Duration::from_secs(4)).await;
-        let result = tally.end(Some(Stop::Deadline), 5).report(true).result;
+        let summary = tally.end(Some(Stop::Deadline), 5);
+        let text = String::from_utf8(summary.report(true, Output::Text).result).unwrap();
+        assert!(text.contains("ended early  --timeout has passed"), "{text}");
+        let result = summary.report(true, Output::Json).result;
         let json: serde_json::Value = serde_json::from_slice(&result).unwrap();
         for (key, expected) in [
             ("lines", 2.0),

@@ -1,5 +1,6 @@
 //! What a user hands over: files, standard input, JSON.
 
+use serde::de::IgnoredAny;
 use std::fs::File;
 use std::io::{self, Read};
 
@@ -31,6 +32,15 @@ pub fn text(path: &str, limit: usize) -> Result<String, String> {
     String::from_utf8(bytes(path, limit)?).map_err(|_| "it is no UTF-8 text".to_owned())
 }
 
+/// Whether `bytes` are one JSON value in UTF-8.
+///
+/// # Errors
+/// They are not; says where, and quotes nothing.
+pub fn check_json(bytes: &[u8]) -> Result<(), String> {
+    let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned())?;
+    serde_json::from_str::<IgnoredAny>(text).map(drop).map_err(|error| json_fault(&error))
+}
+
 /// What is wrong with a JSON text, and where. The parser's own words may quote a value, which may be a secret.
 pub fn json_fault(error: &serde_json::Error) -> String {
     let what = match error.classify() {
@@ -56,6 +66,18 @@ mod tests {
         assert!(bytes("/nowhere", 3).unwrap_err().contains("No such file"));
         std::fs::write(&file, [0xff]).unwrap();
         assert_eq!(text(path, 4), Err("it is no UTF-8 text".to_owned()));
+    }
+
+    #[test]
+    fn json_is_one_value_in_utf_8() {
+        for (bytes, problem) in [
+            (&b"{\"a\":[1e400]} "[..], None),
+            (b"", Some("it ends too early, line 1 column 0")),
+            (b"{}{}", Some("it is no JSON, line 1 column 3")),
+            (b"\"\xff\"", Some("it is no UTF-8 text")),
+        ] {
+            assert_eq!(check_json(bytes).err().as_deref(), problem);
+        }
     }
 
     #[test]

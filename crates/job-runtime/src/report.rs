@@ -128,7 +128,8 @@ pub(crate) fn finish(mut end: End, log: &Log, last_word: &LastWord) -> ExitCode 
     if let Err(err) = write_result(&end.result)
         && end.exit == Exit::Ok
     {
-        end = End::error(Exit::Internal, format!("could not write the result to stdout: {err}"));
+        // The work was done: to do it again is not for a Job's retry to decide.
+        end = End::error(Exit::Unknown, format!("could not write the result to stdout: {err}"));
     }
     let message = last_word.message(&end);
     if let Some(error) = &end.error {

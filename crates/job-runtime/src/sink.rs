@@ -4,7 +4,8 @@ use crate::Failure;
 use crate::exit::Exit;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::os::unix::fs::FileTypeExt as _;
+use std::path::{Path, PathBuf};
 use tokio::task::spawn_blocking;
 
 /// So many bytes are gathered before they are handed to the kernel.
@@ -28,9 +29,10 @@ pub struct SinkError {
     source: io::Error,
 }
 
+/// The work was done, and its result is lost: to do it again is not for a Job's retry to decide.
 impl Failure for SinkError {
     fn exit(&self) -> Exit {
-        Exit::Internal
+        Exit::Unknown
     }
 }
 
@@ -61,12 +63,16 @@ impl Sink {
         Self::new("stdout".to_owned(), Box::new(io::stdout()))
     }
 
-    /// A file.
+    /// A file. A named pipe is opened with the first write, because that waits for a reader.
     ///
     /// # Errors
     /// It cannot be opened for writing.
     pub fn file(path: &Path, open: Open) -> Result<Self, String> {
         let failed = |err: io::Error| format!("could not open {} for writing: {err}", path.display());
+        if path.metadata().is_ok_and(|found| found.file_type().is_fifo()) {
+            let pipe = Pipe { path: path.to_owned(), file: None };
+            return Ok(Self::new(path.display().to_string(), Box::new(pipe)));
+        }
         let mut options = File::options();
         options.write(true).create(true).truncate(false);
         let out: Box<dyn Write + Send> = match open {
@@ -152,6 +158,25 @@ impl Write for Fresh {
     fn flush(&mut self) -> io::Result<()> {
         self.empty()?;
         self.file.flush()
+    }
+}
+
+/// A named pipe that may have no reader yet.
+struct Pipe {
+    path: PathBuf,
+    file: Option<File>,
+}
+
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match &mut self.file {
+            Some(file) => file.write(bytes),
+            none => none.insert(File::options().write(true).open(&self.path)?).write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

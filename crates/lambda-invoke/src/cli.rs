@@ -7,7 +7,6 @@ use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use fan_out::BatchArgs;
 use job_runtime::{Expect, Options, OutputArgs, input};
-use serde::de::IgnoredAny;
 
 use crate::job::{Request, Work};
 use crate::lambda::{Kind, Settings};
@@ -67,7 +66,7 @@ pub struct Cli {
     tenant_id: Option<String>,
 
     /// Show the last 4 KB of the function's log on stderr
-    #[arg(long, env = "LAMBDA_LOG_TAIL")]
+    #[arg(long, env = "LAMBDA_LOG_TAIL", conflicts_with = "batch")]
     log_tail: bool,
 
     /// Write the answer to this file; stdout then gets what is known about it
@@ -187,9 +186,7 @@ impl Kind {
 
 /// Whether `text` is one JSON value.
 pub(crate) fn check_json(text: &[u8]) -> Result<(), String> {
-    serde_json::from_slice::<IgnoredAny>(text)
-        .map(drop)
-        .map_err(|error| format!("Lambda takes JSON: {}", input::json_fault(&error)))
+    input::check_json(text).map_err(|problem| format!("Lambda takes JSON: {problem}"))
 }
 
 fn payload(text: &str) -> Result<Payload, String> {

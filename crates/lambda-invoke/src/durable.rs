@@ -123,16 +123,17 @@ pub(crate) async fn invoke(
     }
 }
 
-/// Lambda refuses a name for a function that is not durable, and runs nothing.
+/// Lambda refuses a name for a function that is not durable, and runs nothing. A durable function that was named
+/// without a version is refused in similar words.
 pub(crate) fn says_not_durable(error: &CallError) -> bool {
-    error.exit() == Exit::Rejected
-        && error.code() != Some("DurableExecutionAlreadyStartedException")
-        && error.code() != Some("ResourceNotFoundException")
-        && error.message().to_ascii_lowercase().contains("durable")
+    let text = error.message().to_ascii_lowercase();
+    error.code() == Some("InvalidParameterValueException")
+        && text.contains("durable")
+        && !text.contains("qualifi")
 }
 
 /// With `--on-prior-failure rerun`, the first name whose execution has not failed.
-pub(crate) async fn settle_name(call: &Call<'_>, naming: Naming, ctx: &Context) -> Result<Naming, Error> {
+pub(crate) async fn settle_name(call: &Call<'_>, naming: Naming, ctx: &Context) -> Result<Naming, CallError> {
     if naming == Naming::Plain || ctx.on_prior_failure() == OnPriorFailure::Report {
         return Ok(naming);
     }
@@ -151,7 +152,7 @@ pub(crate) async fn settle_name(call: &Call<'_>, naming: Naming, ctx: &Context) 
             Ok(_) => return Ok(next),
             // There are no executions of a function that is not durable.
             Err(error) if error.exit() == Exit::Rejected => return Ok(next),
-            Err(source) => return Err(Error::Lookup { source }),
+            Err(error) => return Err(error),
         }
     }
     Ok(next)

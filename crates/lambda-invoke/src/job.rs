@@ -15,7 +15,7 @@ use tokio::time::{sleep, sleep_until};
 
 use crate::answer::{self, Answer};
 use crate::cli::check_json;
-use crate::durable::{self, LAST_WORD, Naming};
+use crate::durable::{self, LAST_WORD, Naming, says_not_durable};
 use crate::error::Error;
 use crate::lambda::{Function, INVOKE, Kind, Part, Settings};
 use crate::target::Target;
@@ -118,8 +118,8 @@ async fn one(
     naming: Naming,
     ctx: &Context,
 ) -> Result<Report, Error> {
-    let sink = open(request, Open::Replace).map_err(Error::Usage)?;
-    let naming = durable::settle_name(call, naming, ctx).await?;
+    let sink = open(request).map_err(Error::Usage)?;
+    let naming = durable::settle_name(call, naming, ctx).await.map_err(|source| Error::Lookup { source })?;
     let name = naming.clone();
     // Boxed, as in the runtime: the futures of SDK calls are large, and would be carried in every frame above.
     let invoking = Box::pin(durable::invoke(call, payload, naming, ctx));
@@ -139,7 +139,9 @@ async fn one(
             finish(call, &answer, failure, Show::Payload, sink, request).await
         }
         _ => {
-            let failure = judge(call, &answer, request.expect.as_ref()).map(|text| (Exit::Failed, text));
+            let failure = judge(call, &answer, request.expect.as_ref());
+            show_stack(failure.as_ref().map_or(&[], |failure| &failure.stack));
+            let failure = failure.map(|failure| (Exit::Failed, failure.error));
             let show =
                 if request.settings.kind == Kind::RequestResponse { Show::Payload } else { Show::Facts };
             finish(call, &answer, failure, show, sink, request).await
@@ -154,8 +156,11 @@ async fn stream(
     request: &Request,
     ctx: &Context,
 ) -> Result<Report, Error> {
+    if ctx.key().is_some() {
+        tracing::warn!("a streamed invocation has no name: the idempotency key settles nothing");
+    }
     let to_file = request.output_file.is_some();
-    let mut sink = open(request, Open::Replace).map_err(Error::Usage)?.unwrap_or_else(Sink::stdout);
+    let mut sink = open(request).map_err(Error::Usage)?.unwrap_or_else(Sink::stdout);
     let streaming = async {
         let send = async || call.function.stream(payload, ctx).await;
         let begun = ctx.start_until(INVOKE, ctx.deadline(), send).await;
@@ -201,27 +206,35 @@ async fn run_batch(
     naming: &Naming,
     ctx: &Context,
 ) -> Result<Report, Error> {
-    let to_file = request.output_file.is_some();
-    let mode = request.output_file.as_deref().map_or(Open::Replace, |path| batch.open(path));
-    let sink = open(request, mode).map_err(Error::Usage)?.unwrap_or_else(Sink::stdout);
-    let durable = Cell::new(true);
+    let sink = batch.sink(request.output_file.as_deref()).map_err(Error::Usage)?;
+    // Whether the function is durable, once Lambda has shown it.
+    let durable = Cell::new(None);
+    let sent = |error| CallError::new(INVOKE, &error);
     let invoke = async |item: &Item| {
-        let name = if durable.get() { naming.numbered(item.line) } else { Naming::Plain };
-        let mut sent = call.function.invoke(Some(&item.text), name.name(), ctx).await;
-        let refused = sent.as_ref().err().map(|error| CallError::new(INVOKE, error));
-        if let (Naming::Key(_), Some(error)) = (&name, refused)
-            && durable::says_not_durable(&error)
-        {
-            durable.set(false);
-            sent = call.function.invoke(Some(&item.text), None, ctx).await;
+        let (line, payload) = (item.line, Some(item.text.as_slice()));
+        let name = if durable.get() == Some(false) { Naming::Plain } else { naming.numbered(line) };
+        let name = durable::settle_name(call, name, ctx).await?;
+        let answer = match call.function.invoke(payload, name.name(), ctx).await.map_err(sent) {
+            Err(error)
+                if durable.get().is_none() && matches!(name, Naming::Key(_)) && says_not_durable(&error) =>
+            {
+                durable.set(Some(false));
+                call.function.invoke(payload, None, ctx).await.map_err(sent)?
+            }
+            answer => answer?,
+        };
+        if answer.durable_execution.is_some() {
+            durable.set(Some(true));
         }
-        let answer = sent.map_err(|error| CallError::new(INVOKE, &error))?;
-        let failure = judge(call, &answer, request.expect.as_ref());
-        let failure = failure.map(|error| fan_out::Failed { error, detail: None });
+        let failure = judge(call, &answer, request.expect.as_ref()).map(|failure| {
+            let Failure { error, kind, stack } = failure;
+            let detail = kind.map(|kind| serde_json::json!({ "function_error": kind, "stack": stack }));
+            fan_out::Failed { error, detail }
+        });
         Ok(fan_out::Answer { failure, request_id: answer.request_id, payload: answer.payload })
     };
     let summary = fan_out::run(batch, sink, ctx, check_json, invoke).await?;
-    Ok(summary.report(to_file))
+    Ok(summary.report(request.output_file.is_some(), request.output))
 }
 
 /// Waits for `calling` until it has ended, `--timeout` has passed, or the run was told to end and has had its time.
@@ -262,16 +275,26 @@ async fn awaited<T>(
     }
 }
 
-/// Why the answer is none to be content with. The stack of a function error is shown here.
-fn judge(call: &Call<'_>, answer: &Answer, expect: Option<&Expect>) -> Option<String> {
+/// Why an answer is none to be content with.
+struct Failure {
+    error: String,
+    /// `Handled` or `Unhandled`, where the function said so itself.
+    kind: Option<String>,
+    stack: Vec<String>,
+}
+
+/// Whether the answer is one to be content with.
+fn judge(call: &Call<'_>, answer: &Answer, expect: Option<&Expect>) -> Option<Failure> {
+    let target = call.function.target;
     let Some(kind) = &answer.function_error else {
         let unmet = expect.and_then(|expect| expect.unmet(&answer.payload))?;
-        return Some(format!("function {} returned, but {unmet}", call.function.target));
+        let error = format!("function {target} returned, but {unmet}");
+        return Some(Failure { error, kind: None, stack: Vec::new() });
     };
     let told = answer::told(&answer.payload);
-    show_stack(&told.stack);
     let id = answer.request_id.as_deref().unwrap_or("?");
-    Some(format!("function {} failed ({kind}): {} (request id {id})", call.function.target, told.what))
+    let error = format!("function {target} failed ({kind}): {} (request id {id})", told.what);
+    Some(Failure { error, kind: Some(kind.clone()), stack: told.stack })
 }
 
 fn show_stack(stack: &[String]) {
@@ -367,8 +390,8 @@ async fn finish(
 }
 
 /// The file of `--output-file`, opened before anything is sent.
-fn open(request: &Request, mode: Open) -> Result<Option<Sink>, String> {
-    request.output_file.as_deref().map(|path| Sink::file(path, mode)).transpose()
+fn open(request: &Request) -> Result<Option<Sink>, String> {
+    request.output_file.as_deref().map(|path| Sink::file(path, Open::Replace)).transpose()
 }
 
 /// Looks at everything that `request` would need.

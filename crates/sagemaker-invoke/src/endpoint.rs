@@ -94,7 +94,7 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
     match input {
         Input::Single(body) => run.single(body, file, output).await,
         Input::Stream(body) => run.stream(body, file, output).await,
-        Input::Batch(lines) => Box::pin(batch::run(lines, call, output_file.as_deref(), ctx)).await,
+        Input::Batch(lines) => Box::pin(batch::run(lines, call, output_file.as_deref(), output, ctx)).await,
     }
 }
 

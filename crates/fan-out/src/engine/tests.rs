@@ -99,7 +99,11 @@ impl Trial {
             check,
             call,
             told,
-            (MINUTE, |_, _| shown.set(shown.get() + 1)),
+            Progress {
+                every: MINUTE,
+                show: |_: &Tally, _| shown.set(shown.get() + 1),
+                done: |_: &Summary| {},
+            },
         )
         .await
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use fan_out::{Answer, Batch, Failed, Item};
-use job_runtime::{CallError, Context, Report, Sink};
+use job_runtime::{CallError, Context, Output, Report};
 
 use super::Call;
 use super::send::{ANSWER_LIMIT, Endpoint, INVOKE, Reply};
@@ -15,12 +15,10 @@ pub(super) async fn run(
     batch: &Batch,
     call: &Call,
     output_file: Option<&Path>,
+    output: Output,
     ctx: &Context,
 ) -> Result<Report, Error> {
-    let sink = match output_file {
-        Some(path) => Sink::file(path, batch.open(path)).map_err(|problem| Error::Input { problem })?,
-        None => Sink::stdout(),
-    };
+    let sink = batch.sink(output_file).map_err(|problem| Error::Input { problem })?;
     let endpoint = Endpoint::new(call, ANSWER_LIMIT, ctx);
     let check = |line: &[u8]| payload::check(line, &call.content_type);
     let invoke = async |item: &Item| {
@@ -28,7 +26,7 @@ pub(super) async fn run(
         Ok(answer(reply))
     };
     let summary = fan_out::run(batch, sink, ctx, check, invoke).await?;
-    Ok(summary.report(output_file.is_some()))
+    Ok(summary.report(output_file.is_some(), output))
 }
 
 fn answer(reply: Reply) -> Answer {
