@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 
 use job_runtime::input;
-use serde::de::IgnoredAny;
 
 /// Longer than any body that `SageMaker` takes in one request today. Which endpoints take how much has changed before
 /// (6 MB, then 25 MB), so that the word on it is left to the service.
@@ -56,11 +55,7 @@ pub(crate) fn check(body: &[u8], content_type: &str) -> Result<(), String> {
 }
 
 fn json(bytes: &[u8]) -> Result<(), String> {
-    // What is ignored is not looked at for UTF-8.
-    let text = std::str::from_utf8(bytes).map_err(|_| "it is no UTF-8 text".to_owned());
-    let checked = text
-        .and_then(|text| serde_json::from_str::<IgnoredAny>(text).map_err(|fault| input::json_fault(&fault)));
-    checked.map(|_| ()).map_err(|fault| {
+    input::check_json(bytes).map_err(|fault| {
         format!(
             "the body should be JSON, as --content-type says: {fault}; name another type where it is something else"
         )
