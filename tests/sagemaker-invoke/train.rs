@@ -19,7 +19,7 @@ pub(crate) fn spec() -> Value {
 }
 
 /// The key's job.
-pub(crate) const KEYED: &str = "churn-291b48db";
+pub(crate) const KEYED: &str = "churn-291b48db22247068";
 
 /// Steps of a job that succeeds soon.
 pub(crate) const QUICK: &str = "steps = [{ secondary = 'Starting', message = 'Preparing the instances' }, \

@@ -7,8 +7,8 @@ use super::spec::Spec;
 /// The longest name of a job.
 const LONGEST: usize = 63;
 
-/// How many digits of the key's digest are in a name.
-const DIGITS: usize = 8;
+/// How many digits of the key's digest are in a name. Names last for ever, and two keys must not share one.
+const DIGITS: usize = 16;
 
 /// The base of a name that neither the options nor the specification give.
 const NAMELESS: &str = "sagemaker-invoke";
@@ -54,8 +54,8 @@ mod tests {
         for (given, spec, key, expected) in [
             (Some("mine"), &named, Some("k"), Some("mine")),
             (Some("mine"), &nameless, None, Some("mine")),
-            (None, &named, Some("k"), Some("train-8254c329")),
-            (None, &nameless, Some("k"), Some("sagemaker-invoke-8254c329")),
+            (None, &named, Some("k"), Some("train-8254c329a92850f6")),
+            (None, &nameless, Some("k"), Some("sagemaker-invoke-8254c329a92850f6")),
             (None, &named, None, Some("train")),
             (None, &nameless, None, None),
         ] {
@@ -66,8 +66,8 @@ mod tests {
     #[test]
     fn a_long_name_makes_room() {
         let name = Name::new(None, &spec(&"x".repeat(63)), Some("k")).unwrap();
-        assert_eq!(name.numbered(1), format!("{}-8254c329", "x".repeat(54)));
-        assert_eq!(name.numbered(12), format!("{}-8254c329-12", "x".repeat(51)));
+        assert_eq!(name.numbered(1), format!("{}-8254c329a92850f6", "x".repeat(46)));
+        assert_eq!(name.numbered(12), format!("{}-8254c329a92850f6-12", "x".repeat(43)));
         let hyphens = format!("{}--------------x", "x".repeat(48));
         let name = Name::new(Some(&hyphens), &spec("t"), None).unwrap();
         assert_eq!(name.numbered(1), hyphens);
