@@ -69,3 +69,37 @@ fn answers_may_go_to_a_file_and_be_taken_up_again() {
     site.run(&args).assert_exit(0);
     assert_eq!(asked(&site), 2, "what was answered well is not asked again");
 }
+
+/// Every shard has its own file of answers, and goes on with it.
+#[test]
+fn a_shard_is_taken_up_again_in_its_own_file() {
+    let site = pod("courses = [{}, { model_error = { status = 500, message = 'boom' } }, {}]");
+    let lines = site.write("lines", "1\n2\n3\n4\n5\n6\n");
+    let shard = |index: &'static str, answers: &'static str| {
+        let file = ["--batch", lines.to_str().unwrap(), "--output-file", answers, "--resume", answers];
+        let share = ["--shard", index, "--shard-count", "2", "--concurrency", "1"];
+        site.run(e(&[&file[..], &share].concat()))
+    };
+    let answered = |file: &str| -> Vec<(u64, String)> {
+        let text = std::fs::read_to_string(site.path(file)).unwrap();
+        let answers = text.lines().map(|line| serde_json::from_str::<Value>(line).expect(line));
+        answers.map(|it| (it["line"].as_u64().unwrap(), it["status"].as_str().unwrap().to_owned())).collect()
+    };
+    let told = |lines: &[(u64, &str)]| -> Vec<(u64, String)> {
+        lines.iter().map(|(line, status)| (*line, (*status).to_owned())).collect()
+    };
+    shard("0", "even").assert_exit(10);
+    assert_eq!(answered("even"), told(&[(1, "ok"), (3, "failed"), (5, "ok")]));
+    shard("1", "odd").assert_exit(0);
+    assert_eq!(answered("odd"), told(&[(2, "ok"), (4, "ok"), (6, "ok")]));
+    assert_eq!(asked(&site), 6);
+    // Only the line that failed is asked again, and only by its own shard.
+    let summary = shard("0", "even").assert_exit(0).json();
+    assert_eq!((&summary["ok"], &summary["skipped"]), (&json!(1), &json!(2)));
+    assert_eq!(answered("even"), told(&[(1, "ok"), (3, "failed"), (5, "ok"), (3, "ok")]));
+    shard("0", "even").assert_exit(0);
+    shard("1", "odd").assert_exit(0);
+    assert_eq!(asked(&site), 7);
+    let bodies: Vec<Vec<u8>> = site.sandbox.inferences("e").into_iter().map(|it| it.body.to_vec()).collect();
+    assert_eq!(bodies, [b"1", b"3", b"5", b"2", b"4", b"6", b"3"]);
+}

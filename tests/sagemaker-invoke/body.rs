@@ -2,7 +2,7 @@
 
 use testkit::Site;
 
-use super::{asked, assert_nothing_sent, assert_stdout, e, pod, sent, taking};
+use super::{asked, assert_nothing_sent, assert_stdout, e, pod, queued, sent, taking};
 
 /// Every byte there is, and no end of line at the end.
 fn all_bytes() -> Vec<u8> {
@@ -32,6 +32,18 @@ fn text_comes_from_an_option_and_from_standard_input() {
     let site = pod("");
     let outcome = site.run(e(&["--content-type", "text/csv", "--body", ""]));
     assert_eq!(outcome.assert_exit(0).stdout, b"");
+}
+
+/// A row of numbers may begin with a negative one.
+#[test]
+fn a_body_may_begin_with_a_hyphen() {
+    let queue = "async = { output = 's3://team-data/async' }";
+    for (table, args) in [("", e(&[])), (queue, queued(&[]))] {
+        let site = pod(table);
+        let outcome = site.run([&args[..], &["--content-type", "text/csv", "--body", "-1,2"]].concat());
+        assert_stdout(outcome.assert_exit(0), "-1,2");
+        assert_eq!(&site.sandbox.inferences("e")[0].body[..], b"-1,2");
+    }
 }
 
 #[test]

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use testkit::{Outcome, Site};
 
-use super::{BINARY, CLAIMS, e, keyed, pod, queued, sent, world};
+use super::{BINARY, CLAIMS, assert_nothing_sent, e, keyed, pod, queued, sent, world};
 
 /// Names and results of the checks.
 fn checks(outcome: &Outcome) -> Vec<(String, String)> {
@@ -30,6 +30,20 @@ fn of_an_endpoint_only_the_credentials_are_known() {
         named(&[("credentials", "ok"), ("sagemaker:InvokeEndpoint", "not_checked")])
     );
     assert_eq!(outcome.json()["endpoint_name"], "e");
+    assert_eq!(sent(&site), 0);
+}
+
+/// What is wrong with a file is wrong before anybody is asked.
+#[test]
+fn a_batch_that_cannot_be_read_fails_the_check() {
+    let site = pod("");
+    for (lines, problem) in [("/nowhere/lines", "No such file"), ("/", "directory")] {
+        site.run(e(&["--batch", lines, "--check"])).assert_exit(2).assert_says(problem);
+        assert_nothing_sent(&site);
+    }
+    let lines = site.write("lines", "1\n");
+    let outcome = site.run(e(&["--batch", lines.to_str().unwrap(), "--check"]));
+    outcome.assert_exit(0);
     assert_eq!(sent(&site), 0);
 }
 

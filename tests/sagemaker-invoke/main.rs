@@ -11,6 +11,7 @@ mod body;
 mod check;
 mod claim;
 mod failure;
+mod help;
 mod job_logs;
 mod job_once;
 mod job_signals;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use testkit::{FaultKind, Signal};
 
-use super::{asked, assert_stdout, e, fault, pod, sent, spoil, status, taking};
+use super::{asked, assert_nothing_sent, assert_stdout, e, fault, pod, sent, spoil, status, taking};
 
 #[test]
 fn a_lost_answer_is_80_and_the_model_was_asked_once() {
@@ -50,6 +50,17 @@ fn a_slow_model_is_waited_for() {
     assert_eq!((sent(&site), asked(&site)), (1, 1));
 }
 
+/// A model may take 60 s, and what is between it and us some more; the limit of other calls is no limit here.
+#[test]
+fn an_answer_after_70_seconds_is_an_answer() {
+    let site = taking("body = 'late'");
+    spoil(&site, fault("InvokeEndpoint", FaultKind::Slow(Duration::from_secs(70))));
+    let outcome = site.run(e(&["--body", "{}", "--read-timeout", "5s"]));
+    assert_stdout(outcome.assert_exit(0), "late");
+    assert!(outcome.elapsed > Duration::from_secs(70), "{:?}", outcome.elapsed);
+    assert_eq!((sent(&site), asked(&site)), (1, 1));
+}
+
 #[test]
 fn at_the_deadline_the_model_may_go_on() {
     let site = taking("after = '1h'");
@@ -65,8 +76,24 @@ fn a_key_does_not_make_it_safe_to_send_again() {
     let site = pod("");
     spoil(&site, fault("InvokeEndpoint", FaultKind::ResetAfter));
     let args: Vec<&str> = e(&["--body", "{}"]).into_iter().chain(super::KEY).collect();
-    site.run(args).assert_exit(80);
+    site.run(args).assert_exit(80).assert_says("the idempotency key settles nothing");
     assert_eq!(sent(&site), 1);
+}
+
+/// There is nothing to come back for.
+#[test]
+fn an_answer_that_nobody_waits_for_is_refused_before_any_request() {
+    let site = pod("").env("SAGEMAKER_ENDPOINT_NAME", "e").env("SAGEMAKER_BODY", "{}");
+    for args in
+        [&["endpoint", "--no-wait"][..], &["--no-wait", "endpoint"], &["endpoint", "--no-wait", "--check"]]
+    {
+        site.run(args).assert_exit(2).assert_says("--no-wait is for async and train");
+    }
+    let site = site.env("JOB_NO_WAIT", "true");
+    site.run(["endpoint"]).assert_exit(2).assert_says("--no-wait is for async and train");
+    assert_nothing_sent(&site);
+    let site = site.env("JOB_NO_WAIT", "false");
+    site.run(["endpoint"]).assert_exit(0).assert_does_not_say("idempotency key");
 }
 
 #[test]

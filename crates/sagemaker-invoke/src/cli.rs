@@ -25,17 +25,27 @@ pub struct Cli {
     output: OutputArgs,
 
     #[command(flatten)]
-    keyed: Keyed,
+    common: Common,
 }
 
 /// What there is to do.
 #[derive(Debug, Subcommand)]
 enum WorkArgs {
     /// Invoke an endpoint and print what the model answers
+    ///
+    /// Takes one of --body, --body-file and --batch. A model must answer within 60 s. A request without a clear answer
+    /// is not sent again: it ends with exit code 80.
+    ///
+    /// An answer that nobody waits for is lost, so that --no-wait is refused. It cannot be found again either, so that
+    /// an idempotency key settles nothing; a batch is taken up again with --resume.
     Endpoint(Box<EndpointArgs>),
     /// Invoke an asynchronous endpoint, wait for the answer in S3 and print it
+    ///
+    /// Takes one of --input-location, --body and --body-file. With --no-wait it prints where the answer will be.
     Async(Box<AsyncArgs>),
     /// Train a model: start a training job, wait for its end and say how it ended
+    ///
+    /// With an idempotency key the job is named by it, and a job of that name and specification is taken over.
     Train(Box<TrainArgs>),
 }
 
@@ -79,7 +89,13 @@ struct CallArgs {
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 struct BodyArgs {
     /// The body, as it is written here
-    #[arg(long, env = "SAGEMAKER_BODY", value_name = "TEXT", conflicts_with = "body_file")]
+    #[arg(
+        long,
+        env = "SAGEMAKER_BODY",
+        value_name = "TEXT",
+        conflicts_with = "body_file",
+        allow_hyphen_values = true
+    )]
     body: Option<String>,
 
     /// A file with the body, sent to the byte; "-" is standard input
@@ -93,14 +109,23 @@ impl BodyArgs {
     }
 }
 
-/// Whether this piece of work has a key: an option of the runtime's, which the whole command line has.
+/// What is looked at of the runtime's options, which the whole command line has.
 #[derive(Debug, Clone, Copy)]
-struct Keyed(bool);
+struct Common {
+    /// Whether this piece of work has a key.
+    keyed: bool,
+    /// Whether nobody waits for its end.
+    no_wait: bool,
+}
 
-impl FromArgMatches for Keyed {
+impl FromArgMatches for Common {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
         let key = matches.try_get_one::<String>("runtime.idempotency-key");
-        Ok(Self(key.is_ok_and(|key| key.is_some())))
+        let no_wait = matches.try_get_one::<bool>("runtime.no-wait");
+        Ok(Self {
+            keyed: key.is_ok_and(|key| key.is_some()),
+            no_wait: no_wait.is_ok_and(|no_wait| no_wait == Some(&true)),
+        })
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
@@ -109,7 +134,7 @@ impl FromArgMatches for Keyed {
     }
 }
 
-impl Args for Keyed {
+impl Args for Common {
     fn augment_args(command: Command) -> Command {
         command
     }
@@ -123,8 +148,14 @@ impl Options for Cli {
     type Request = Request;
 
     fn into_request(self) -> Result<Request, String> {
-        let Self { work, output, keyed: Keyed(keyed) } = self;
+        let Self { work, output, common: Common { keyed, no_wait } } = self;
         let work = match work {
+            WorkArgs::Endpoint(_) if no_wait => {
+                return Err(
+                    "--no-wait is for async and train: the answer of an endpoint is the end of the work"
+                        .to_owned(),
+                );
+            }
             WorkArgs::Endpoint(args) => Work::Endpoint(Box::new(args.into_request()?)),
             WorkArgs::Async(args) => Work::Async(Box::new(args.into_request(keyed)?)),
             WorkArgs::Train(args) => Work::Train(Box::new(args.into_request(keyed)?)),

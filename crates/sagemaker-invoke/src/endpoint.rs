@@ -22,7 +22,7 @@ use crate::payload::Body;
 
 /// How long an answer in flight may take once a signal has come: the model has done its work for it. The runtime ends
 /// everything four seconds after the signal.
-const PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 
 /// What is asked for.
 #[derive(Debug)]
@@ -80,6 +80,11 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
     let Request { call, input, output_file } = request;
     if ctx.check() {
         return Ok(check::check(call, output, ctx));
+    }
+    if ctx.key().is_some() {
+        tracing::info!(
+            "a synchronous inference has no way to be found again: the idempotency key settles nothing"
+        );
     }
     let place = ctx.place();
     ctx.remember(Remote {

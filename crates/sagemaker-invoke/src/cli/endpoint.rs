@@ -31,7 +31,7 @@ pub(super) struct EndpointArgs {
     )]
     target_model: Option<String>,
 
-    /// Which production variant; else `SageMaker` picks one by weight
+    /// Which production variant; else SageMaker picks one by weight
     #[arg(long, env = "SAGEMAKER_TARGET_VARIANT", value_name = "NAME", value_parser = fields::name)]
     target_variant: Option<String>,
 
@@ -43,7 +43,7 @@ pub(super) struct EndpointArgs {
     #[arg(long, env = "SAGEMAKER_INFERENCE_COMPONENT", value_name = "NAME", value_parser = fields::name)]
     inference_component: Option<String>,
 
-    /// Whether to explain the answer with `SageMaker` Clarify: a JMESPath expression
+    /// Whether to explain the answer with SageMaker Clarify: a JMESPath expression
     #[arg(
         long,
         env = "SAGEMAKER_ENABLE_EXPLANATIONS",

@@ -11,6 +11,8 @@ struct Line {
     cli: Cli,
     #[arg(id = "runtime.idempotency-key", long = "idempotency-key", global = true)]
     key: Option<String>,
+    #[arg(id = "runtime.no-wait", long = "no-wait", global = true)]
+    no_wait: bool,
 }
 
 fn parse(options: &[&str]) -> Result<Work, String> {
@@ -83,7 +85,8 @@ fn every_field_of_an_invocation() {
 #[test]
 fn an_invocation_is_refused_before_any_call() {
     let long = "x".repeat(64);
-    let cases: [(&[&str], &str); 15] = [
+    let cases: [(&[&str], &str); 16] = [
+        (&["--body", "{}", "--no-wait"], "--no-wait is for async and train"),
         (&[], "--body, --body-file or --batch"),
         (&["--batch", "-", "--body", "{}"], "leave --body and --body-file out"),
         (&["--batch", "-", "--stream"], "cannot be used with"),
@@ -106,6 +109,9 @@ fn an_invocation_is_refused_before_any_call() {
         assert!(error.contains(expected), "{options:?}: {error}");
     }
     assert!(parse(&[]).is_err(), "something is to be done");
+    let unwaited = ["--no-wait", "endpoint", "--endpoint-name=e", "--body={}"];
+    assert!(parse(&unwaited).unwrap_err().contains("--no-wait"), "a common option may come first");
+    assert!(parse(&["async", "--endpoint-name=e", "--body={}", "--no-wait"]).is_ok());
 }
 
 #[test]

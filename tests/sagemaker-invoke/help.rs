@@ -1,0 +1,33 @@
+//! What a new user reads first.
+
+use super::{assert_nothing_sent, pod};
+
+/// The help of a command, its lines joined.
+#[track_caller]
+fn help(command: &str, option: &str) -> String {
+    let site = pod("");
+    let outcome = site.run([command, option]);
+    assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+    assert_nothing_sent(&site);
+    outcome.text().split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn it_is_plain_text() {
+    for command in ["endpoint", "async", "train"] {
+        for option in ["--help", "-h"] {
+            let help = help(command, option);
+            assert!(!help.contains('`'), "{command} {option}: {help}");
+        }
+    }
+}
+
+/// Options of the runtime mean something else for an endpoint, or nothing.
+#[test]
+fn that_of_an_endpoint_says_what_it_has_no_use_for() {
+    let help = help("endpoint", "--help");
+    for text in ["--body, --body-file and --batch", "--no-wait is refused", "idempotency key settles nothing"]
+    {
+        assert!(help.contains(text), "{help}");
+    }
+}
