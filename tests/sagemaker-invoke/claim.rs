@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use testkit::{Fault, FaultKind, Signal, Site};
 
 use super::{
-    BINARY, DIGEST, asked, assert_stdout, fault, keyed, pod, sent, spoil, status, wait_until, world,
+    BINARY, DIGEST, WORK, asked, assert_stdout, fault, keyed, pod, sent, spoil, status, wait_until, world,
 };
 
 const BOTH: &str = "async = { output = 's3://team-data/async', failure = 's3://team-data/failed' }";
@@ -79,7 +79,7 @@ fn a_file_name_of_the_users_names_both() {
 #[test]
 fn a_claim_of_somebody_else_is_looked_at_for_a_while_and_then_80() {
     let site = taking("{ body = '7' }");
-    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "attempt": 1, "by": "somebody"}));
+    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "work": WORK, "attempt": 1, "by": "somebody"}));
     let outcome = site.run(keyed(&[]));
     outcome
         .assert_exit(80)
@@ -97,14 +97,14 @@ fn a_claim_of_somebody_else_is_looked_at_for_a_while_and_then_80() {
 #[test]
 fn a_claim_that_becomes_a_request_is_taken_over() {
     let site = taking("{ after = '1h' }");
-    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "attempt": 1, "by": "somebody"}));
+    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "work": WORK, "attempt": 1, "by": "somebody"}));
     let running = site.start(keyed(&[]));
     running.wait_for_log("another process has claimed");
     site.sandbox.put_object("team-data", "async/x", "7").unwrap();
     claimed(
         &site,
         &json!({"state": "sent", "inference_id": "x", "output_location": "s3://team-data/async/x",
-                "failure_location": null, "sent_at": 1, "key": DIGEST, "attempt": 1, "by": "somebody"}),
+                "failure_location": null, "sent_at": 1, "key": DIGEST, "work": WORK, "attempt": 1, "by": "somebody"}),
     );
     assert_stdout(running.finish().assert_exit(0), "7");
     assert_eq!(sent(&site), 0);
@@ -223,7 +223,7 @@ fn a_claim_that_cannot_be_seen_is_told_by_the_put() {
         .replace("s3:ListBucket on", "s3:Nothing on")
         .replacen("[[s3.buckets]]", "[s3]\nterse_denials = true\n\n[[s3.buckets]]", 1);
     let site = Site::pod(BINARY, &terse);
-    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "attempt": 1, "by": "somebody"}));
+    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "work": WORK, "attempt": 1, "by": "somebody"}));
     site.run(keyed(&[])).assert_exit(77).assert_says("earlier process").assert_says("s3:GetObject");
     assert_eq!(sent(&site), 0);
     site.sandbox.delete_object("team-data", &place()).unwrap();
@@ -266,7 +266,7 @@ fn what_is_no_claim_is_left_alone() {
 #[test]
 fn a_signal_while_a_claim_is_awaited_ends_soon() {
     let site = taking("{ body = '7' }");
-    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "attempt": 1, "by": "somebody"}));
+    claimed(&site, &json!({"state": "claimed", "key": DIGEST, "work": WORK, "attempt": 1, "by": "somebody"}));
     let running = site.start(keyed(&[]));
     running.wait_for_log("another process has claimed");
     let since = Instant::now();

@@ -10,6 +10,8 @@ mod batch;
 mod body;
 mod check;
 mod claim;
+mod claim_in_time;
+mod claim_work;
 mod failure;
 mod help;
 mod job_logs;
@@ -33,6 +35,11 @@ const KEY: [&str; 2] = ["--idempotency-key", "5f1c7e0a-0d5e-4d0e-9a53-2f0a6b1f8a
 
 /// What the key makes: the first digits of its SHA-256.
 const DIGEST: &str = "291b48db22247068";
+
+/// What the claim of [`keyed`] says that it asks for.
+// printf '{"endpoint":"e","content_type":"application/json","accept":null,"custom_attributes":null,
+// "input_location":null,"body":"eyJpZCI6N30="}' (in one line) | sha256sum
+const WORK: &str = "4de1e29f75a7d778abda4a4aca205598";
 
 /// The documented world with an endpoint `e` in the external account; `table` are the members of its table.
 fn world(table: &str) -> String {

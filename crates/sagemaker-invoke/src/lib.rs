@@ -29,8 +29,10 @@
 //!
 //! There is no way to ask `SageMaker` whether a request was made. So with an idempotency key an object at
 //! `--claim-location` is put before the request, under the condition that nobody else has put it, and again with the
-//! places to look at. The next process of the key waits at those. A process that was killed between the two leaves a
-//! claim that says nothing more: the next one ends with 80, and a person has to look.
+//! places to look at. The next process of the key waits at those. One key stands for one piece of work: the claim holds
+//! a digest of endpoint, input, content type, accept and custom attributes, and what asks for anything else ends with
+//! 65. A process that was killed between the two leaves a claim that says nothing more: the next one ends with 80, and
+//! a person has to look.
 //!
 //! # `train`
 //!
@@ -62,8 +64,9 @@
 //!
 //! Every code of [`job_runtime::Exit`] but 12. 0 for an answer or `Completed`; 10 for a model that failed, a failure
 //! object, `Failed`, `MaxRuntimeExceeded` and `MaxWaitTimeExceeded`; 11 for `Stopped`; 65 where there is no such
-//! endpoint, or a job of that name is another piece of work; 75 where nothing reached a model, or a start with a key
-//! got no answer and no job of it was seen; 79 where the work goes on unseen; 80 where a request got no clear answer,
+//! endpoint, or the key's claim or a job of that name is another piece of work; 75 where nothing reached a model or was
+//! queued for it, also because another process held the claim until `--timeout`, or a start with a key got no answer
+//! and no job of it was seen; 79 where the work goes on unseen; 80 where a request got no clear answer,
 //! or a claim says no more than that somebody had it. After a signal it is 130 or 143, unless the answer came in
 //! time, or a cancel finds that the job is over: then its end is the result. An invocation cannot be called back.
 

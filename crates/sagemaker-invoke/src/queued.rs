@@ -1,22 +1,22 @@
 //! Invokes an asynchronous endpoint, waits for the answer in S3 and hands it on.
 
+mod begin;
 mod check;
 mod claim;
 mod send;
 mod wait;
+mod work;
 
-use std::cell::Cell;
 use std::path::PathBuf;
 
 use job_runtime::{
-    CallError, Context, Effect, Ended, OnPriorFailure, Output, Place, Remote, Report, Sink, aligned, digest,
-    json,
+    Context, Ended, OnPriorFailure, Output, Place, Remote, Report, Sink, aligned, digest, json,
 };
 use serde::{Deserialize, Serialize};
 use tokio::time::sleep_until;
 
-use self::claim::{Claims, Taken};
-use self::send::Endpoint;
+use self::begin::Begun;
+use self::claim::Claims;
 use self::wait::{Arrived, Watch};
 use crate::endpoint::{open, out_of_patience};
 use crate::error::{AsyncError, Error, Interrupted};
@@ -62,9 +62,9 @@ pub(crate) enum Input {
 }
 
 impl Call {
-    /// The call of the `n`-th attempt at a key's work, counted from 1: its names are its own.
+    /// The call of the `n`-th attempt at a key's work, counted from 1: its names are its own. `key` is the digest.
     fn of_key(&self, key: &str, n: u32) -> Self {
-        let name = numbered(self.filename.as_deref().unwrap_or(&digest(key, DIGITS)), n);
+        let name = numbered(self.filename.as_deref().unwrap_or(key), n);
         let inference_id = self.inference_id.clone().unwrap_or_else(|| name.clone());
         Self { filename: Some(name), inference_id: Some(inference_id), ..self.clone() }
     }
@@ -103,13 +103,13 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
     }
     let place = ctx.place();
     let file = open(output_file.as_deref()).map_err(|problem| Error::Input { problem })?;
-    let job = Job { call, place: &place, s3: &s3, ctx, may_have_started: Cell::new(false) };
-    let Begun { sent, adopted } = tokio::select! {
-        begun = Box::pin(job.begin(claims.as_ref())) => begun?,
-        exit = out_of_patience(ctx) => {
-            return Err(AsyncError::interrupted(&call.endpoint_name, exit, job.may_have_started.get()).into());
-        }
-    };
+    let claims = claims.as_ref().zip(ctx.key()).map(|(place, key)| {
+        let key = digest(key, DIGITS);
+        let at = place.join(&format!("{}.claim", call.filename.as_deref().unwrap_or(&key)));
+        let rerun = ctx.on_prior_failure() == OnPriorFailure::Rerun;
+        Claims::new(&s3, at, key, call.work(), rerun)
+    });
+    let Begun { sent, adopted } = begin::begin(call, claims.as_ref(), &place, ctx).await?;
     let id = sent.inference_id.clone().unwrap_or_else(|| sent.output_location.clone());
     ctx.remember(Remote { id, state: None, console: Some(sent.output_location.clone()) });
     let told = Told { endpoint_name: &call.endpoint_name, sent: &sent, adopted, place: &place, bytes: None };
@@ -127,7 +127,7 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
         Ended::Lost(source) => return Err(watch.lost(source.into()).into()),
     };
     let bytes = match ended {
-        Arrived::Answer(object) => job.hand_on(object, file, &sent).await?,
+        Arrived::Answer(object) => hand_on(object, file, &sent, ctx).await?,
         Arrived::Failure(object, at) => return Err(watch.failed(call, object, at).await.into()),
         Arrived::Nothing(source) => return Err(watch.lost(source).into()),
     };
@@ -144,108 +144,41 @@ fn left(sent: &Sent, ctx: &Context) -> String {
     )
 }
 
-/// The request to wait for.
-struct Begun {
-    sent: Sent,
-    /// Found, not sent.
-    adopted: bool,
-}
-
-/// One request on its way.
-struct Job<'a> {
-    call: &'a Call,
-    place: &'a Place,
-    s3: &'a S3<'a>,
-    ctx: &'a Context,
-    /// Whether there is a request that has no clear answer.
-    may_have_started: Cell<bool>,
-}
-
-impl Job<'_> {
-    /// Sends the request, or finds the one that was sent for the same key.
-    async fn begin(&self, claims: Option<&Location>) -> Result<Begun, AsyncError> {
-        let (Some(key), Some(place)) = (self.ctx.key(), claims) else {
-            return Ok(Begun { sent: self.send(self.call, None).await?, adopted: false });
-        };
-        let digest = digest(key, DIGITS);
-        let name = self.call.filename.as_deref().unwrap_or(&digest);
-        let claims = Claims::new(self.s3, place.join(&format!("{name}.claim")), digest.clone());
-        let rerun = self.ctx.on_prior_failure() == OnPriorFailure::Rerun;
-        let claim = match claims.take(&self.call.endpoint_name, rerun, self.ctx).await? {
-            Taken::Theirs(sent) => {
-                let output = &sent.output_location;
-                tracing::info!(output, "the request of this key was sent; taking over the wait");
-                return Ok(Begun { sent, adopted: true });
-            }
-            Taken::Ours(claim) => claim,
-        };
-        match self.send(&self.call.of_key(key, claim.attempt), Some(claims.at())).await {
-            Ok(sent) => {
-                claims.note_sent(&claim, &sent).await;
-                Ok(Begun { sent, adopted: false })
-            }
-            Err(error) => {
-                if !self.may_have_started.get() {
-                    claims.give_back(&claim).await;
-                }
-                Err(error)
-            }
+/// Hands on the answer, part by part; returns its length.
+async fn hand_on(
+    mut object: Object,
+    mut file: Option<Sink>,
+    sent: &Sent,
+    ctx: &Context,
+) -> Result<u64, Error> {
+    let mut stdout = Sink::stdout();
+    let mut bytes = 0;
+    let sink = file.as_mut().unwrap_or(&mut stdout);
+    let location = || sent.output_location.clone();
+    let copying = async {
+        while let Some(part) =
+            object.next().await.map_err(|source| AsyncError::Torn { location: location(), source })?
+        {
+            sink.write(part.as_ref()).await?;
+            bytes += part.as_ref().len() as u64;
+        }
+        sink.flush().await?;
+        Ok::<_, Error>(())
+    };
+    tokio::select! {
+        copied = copying => copied?,
+        exit = out_of_patience(ctx) => {
+            let what = format!("the answer is in {}", location());
+            return Err(AsyncError::from(Interrupted { exit, what }).into());
+        }
+        () = sleep_until(ctx.deadline()) => {
+            return Err(AsyncError::Slow { location: location(), timeout: ctx.elapsed() }.into());
         }
     }
-
-    /// Sends the request, once.
-    async fn send(&self, call: &Call, claim: Option<&Location>) -> Result<Sent, AsyncError> {
-        let endpoint = Endpoint::new(call, self.ctx);
-        let name = || call.endpoint_name.clone();
-        if let Some(exit) = self.ctx.interruption() {
-            return Err(AsyncError::interrupted(&name(), exit, false));
-        }
-        self.may_have_started.set(true);
-        let answer = self.ctx.start(send::INVOKE, async || endpoint.send().await).await;
-        let unclear = match answer {
-            Ok(Some(sent)) => return Ok(sent),
-            Ok(None) => CallError::unusable(send::INVOKE, "it was answered without a place in S3"),
-            Err(error) if error.effect() == Effect::MayHaveStarted => error,
-            Err(source) => {
-                self.may_have_started.set(false);
-                let place = self.place.clone();
-                return Err(AsyncError::NotSent { endpoint: name(), place, source });
-            }
-        };
-        Err(AsyncError::Unclear { endpoint: name(), claim: claim.map(ToString::to_string), source: unclear })
+    if let Some(file) = file {
+        file.finish().await?;
     }
-
-    /// Hands on the answer, part by part; returns its length.
-    async fn hand_on(&self, mut object: Object, mut file: Option<Sink>, sent: &Sent) -> Result<u64, Error> {
-        let mut stdout = Sink::stdout();
-        let mut bytes = 0;
-        let sink = file.as_mut().unwrap_or(&mut stdout);
-        let location = || sent.output_location.clone();
-        let copying = async {
-            while let Some(part) =
-                object.next().await.map_err(|source| AsyncError::Torn { location: location(), source })?
-            {
-                sink.write(part.as_ref()).await?;
-                bytes += part.as_ref().len() as u64;
-            }
-            sink.flush().await?;
-            Ok::<_, Error>(())
-        };
-        tokio::select! {
-            copied = copying => copied?,
-            exit = out_of_patience(self.ctx) => {
-                let what = format!("the answer is in {}", location());
-                return Err(AsyncError::from(Interrupted { exit, what }).into());
-            }
-            () = sleep_until(self.ctx.deadline()) => {
-                return Err(AsyncError::Slow { location: location(), timeout: self.ctx.elapsed() }.into());
-            }
-        }
-        if let Some(file) = file {
-            file.finish().await?;
-        }
-        Ok(bytes)
-    }
+    Ok(bytes)
 }
 
 /// What stdout tells of a request, or of an answer that went to a file.
@@ -327,7 +260,7 @@ mod tests {
             (Some("day.json"), None, 1, ("day.json", "day.json")),
             (Some("day.json"), Some("i"), 2, ("day.json-2", "i")),
         ] {
-            let made = call(filename, inference_id).of_key("k", n);
+            let made = call(filename, inference_id).of_key(&digest("k", DIGITS), n);
             assert_eq!(
                 (made.filename.as_deref(), made.inference_id.as_deref()),
                 (Some(expected.0), Some(expected.1))

@@ -63,7 +63,8 @@ pub(super) struct AsyncArgs {
     /// Where to note what was started: s3://bucket/prefix/; needed with an idempotency key
     ///
     /// SageMaker has no way to ask whether a request was made. So each piece of work has an object here, named by its
-    /// key, that is put before the request and tells the next process what to wait for.
+    /// key, that is put before the request and tells the next process what to wait for. It holds a digest of what is
+    /// asked for: the same key with another endpoint, input, content type, accept or attributes is refused.
     #[arg(long, env = "SAGEMAKER_CLAIM_LOCATION", value_name = "S3_URI", value_parser = Location::parse)]
     claim_location: Option<Location>,
 

@@ -52,6 +52,52 @@ pub enum AsyncError {
         /// Where it is.
         claim: String,
     },
+    /// The claim is this key's, and stands for another request.
+    #[error(
+        "nothing was sent, because the claim {claim} is of a request with another endpoint, input, content type, \
+         accept or custom attributes: one key stands for one piece of work, so give this one a key of its own"
+    )]
+    OtherWork {
+        /// Where it is.
+        claim: String,
+    },
+    /// Somebody else has claimed the work, and our wait is over.
+    #[error(
+        "nothing was sent within {}, because another process holds the claim {claim} and may send the request",
+        Human(*.timeout)
+    )]
+    StillHeld {
+        /// Where it is.
+        claim: String,
+        /// How long this program ran.
+        timeout: Duration,
+    },
+    /// Our wait was over before anything was sent.
+    #[error(
+        "nothing was sent within {}: endpoint {endpoint} was not invoked{}",
+        Human(*.timeout), behind(left.as_deref())
+    )]
+    Late {
+        /// Name of the endpoint.
+        endpoint: String,
+        /// Where there may be a claim of ours.
+        left: Option<String>,
+        /// How long this program ran.
+        timeout: Duration,
+    },
+    /// Our wait was over before the request was answered.
+    #[error(
+        "endpoint {endpoint} may have taken the request, but has not said so within {}; look for its answer in the \
+         endpoint's output path before sending the same again{}", Human(*.timeout), still(claim.as_deref())
+    )]
+    Silent {
+        /// Name of the endpoint.
+        endpoint: String,
+        /// Where the key's claim is.
+        claim: Option<String>,
+        /// How long this program ran.
+        timeout: Duration,
+    },
     /// What is there is no claim.
     #[error(
         "nothing was sent, because {claim} is there and is no claim of this program; give another --claim-location"
@@ -145,6 +191,13 @@ fn still(claim: Option<&str>) -> String {
     claim.map(|claim| format!(", for which the same key needs {claim} to be deleted")).unwrap_or_default()
 }
 
+/// What may have been left behind.
+fn behind(claim: Option<&str>) -> String {
+    let told =
+        |claim| format!("; if its claim {claim} was put all the same, the same key needs it to be deleted");
+    claim.map(told).unwrap_or_default()
+}
+
 /// Which right a refusal wants.
 fn right(what: &str, source: &S3Error) -> &'static str {
     match source {
@@ -171,8 +224,9 @@ impl Failure for AsyncError {
         match self {
             Self::Claim { source, .. } => source.exit(),
             Self::HiddenClaim { .. } => Exit::Denied,
-            Self::Held { .. } | Self::Unclear { .. } => Exit::Unknown,
-            Self::ForeignClaim { .. } | Self::BadClaim { .. } => Exit::Rejected,
+            Self::Held { .. } | Self::Unclear { .. } | Self::Silent { .. } => Exit::Unknown,
+            Self::ForeignClaim { .. } | Self::OtherWork { .. } | Self::BadClaim { .. } => Exit::Rejected,
+            Self::StillHeld { .. } | Self::Late { .. } => Exit::Unavailable,
             Self::NotSent { source, .. } => source.exit(),
             Self::Failed { .. } => Exit::Failed,
             Self::Lost { source, .. } => match source.exit() {
@@ -196,6 +250,10 @@ impl Failure for AsyncError {
             Self::HiddenClaim { .. }
             | Self::Held { .. }
             | Self::ForeignClaim { .. }
+            | Self::OtherWork { .. }
+            | Self::StillHeld { .. }
+            | Self::Late { .. }
+            | Self::Silent { .. }
             | Self::BadClaim { .. }
             | Self::OddLocation { .. }
             | Self::Failed { .. }

@@ -4,13 +4,15 @@
 //! will be. Whoever finds it so waits there. Whoever finds it claimed and nothing more cannot know whether the one
 //! who claimed it has sent the request before it was killed: that is for a person to look at.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::{Context, Effect};
 use serde::{Deserialize, Serialize};
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep_until};
 
 use super::Sent;
+use super::begin::Trace;
 use crate::error::AsyncError;
 use crate::wire::s3::{Condition, Location, S3, S3Error};
 
@@ -33,6 +35,8 @@ struct Claim {
     state: State,
     /// Digest of the key.
     key: String,
+    /// Digest of what is asked for.
+    work: String,
     /// Which attempt at the work this is, counted from 1.
     attempt: u32,
     /// A number that one process has thrown for itself.
@@ -78,17 +82,21 @@ enum Decision {
     Held,
     /// It belongs to another key.
     Foreign,
+    /// It is this key's, and stands for another request.
+    Other,
 }
 
 impl Claim {
-    fn decide(self, key: &str, by: &str) -> Decision {
+    fn decide(self, key: &str, work: &str, by: &str) -> Decision {
         if self.key != key {
             return Decision::Foreign;
         }
         match self.state {
+            // Nothing was sent for the key yet, so that a request that was wrong may be mended.
+            State::Refused => Decision::Free(self.attempt),
+            State::Claimed | State::Sent(_) if self.work != work => Decision::Other,
             State::Claimed if self.by == by => Decision::Ours(self.attempt),
             State::Claimed => Decision::Held,
-            State::Refused => Decision::Free(self.attempt),
             State::Sent(sent) => Decision::Sent(sent, self.attempt.saturating_add(1)),
         }
     }
@@ -99,13 +107,21 @@ pub(super) struct Claims<'a> {
     s3: &'a S3<'a>,
     at: Location,
     key: String,
+    work: String,
+    /// Whether it is done again where it has failed.
+    rerun: bool,
     by: String,
 }
 
 impl<'a> Claims<'a> {
-    /// `key` is the digest of the key.
-    pub(super) fn new(s3: &'a S3<'a>, at: Location, key: String) -> Self {
-        Self { s3, at, key, by: format!("{:016x}", fastrand::u64(..)) }
+    /// `key` and `work` are the digests of the key and of what is asked for.
+    pub(super) fn new(s3: &'a S3<'a>, at: Location, key: String, work: String, rerun: bool) -> Self {
+        Self { s3, at, key, work, rerun, by: format!("{:016x}", fastrand::u64(..)) }
+    }
+
+    /// Digest of the key.
+    pub(super) fn key(&self) -> &str {
+        &self.key
     }
 
     /// Where the claim is.
@@ -113,15 +129,21 @@ impl<'a> Claims<'a> {
         &self.at
     }
 
-    /// Takes the work, or finds that it was taken.
-    pub(super) async fn take(&self, endpoint: &str, rerun: bool, ctx: &Context) -> Result<Taken, AsyncError> {
+    /// Takes the work, or finds that it was taken. `trace` is kept to what there may be of ours.
+    pub(super) async fn take(
+        &self,
+        endpoint: &str,
+        trace: &Cell<Trace>,
+        ctx: &Context,
+    ) -> Result<Taken, AsyncError> {
+        let claim = || self.at.to_string();
         let mut held_until = None;
         for _ in 0..TRIES {
             if let Some(exit) = ctx.interruption() {
                 return Err(AsyncError::interrupted(endpoint, exit, false));
             }
             let (decision, etag, hidden) = match self.read().await {
-                Ok((claim, etag)) => (claim.decide(&self.key, &self.by), etag, false),
+                Ok((claim, etag)) => (claim.decide(&self.key, &self.work, &self.by), etag, false),
                 Err(AsyncError::Claim { source: S3Error::Missing(_), .. }) => {
                     (Decision::Free(1), None, false)
                 }
@@ -131,56 +153,50 @@ impl<'a> Claims<'a> {
                 Err(error) => return Err(error),
             };
             let attempt = match decision {
-                Decision::Foreign => return Err(AsyncError::ForeignClaim { claim: self.at.to_string() }),
+                Decision::Foreign => return Err(AsyncError::ForeignClaim { claim: claim() }),
+                Decision::Other => return Err(AsyncError::OtherWork { claim: claim() }),
                 Decision::Ours(attempt) => return Ok(Taken::Ours(Held { attempt, etag })),
                 Decision::Free(attempt) => attempt,
-                Decision::Sent(sent, next) if rerun && self.has_failed(&sent).await? => next,
+                Decision::Sent(sent, next) if self.rerun && self.has_failed(&sent).await? => next,
                 Decision::Sent(sent, _) => return Ok(Taken::Theirs(sent)),
                 Decision::Held => {
+                    trace.set(Trace::Nothing);
                     let until = *held_until.get_or_insert_with(|| Instant::now() + HELD);
                     if Instant::now() >= until {
-                        return Err(AsyncError::Held {
-                            endpoint: endpoint.to_owned(),
-                            claim: self.at.to_string(),
-                        });
+                        return Err(AsyncError::Held { endpoint: endpoint.to_owned(), claim: claim() });
                     }
                     tracing::info!(claim = %self.at, "another process has claimed this work; looking again");
                     tokio::select! {
-                        () = sleep(PAUSE) => {}
+                        () = pause(ctx) => {}
                         () = ctx.cancelled() => {}
+                    }
+                    if Instant::now() >= ctx.deadline() {
+                        return Err(AsyncError::StillHeld { claim: claim(), timeout: ctx.elapsed() });
                     }
                     continue;
                 }
             };
             let condition = etag.map_or(Condition::Absent, Condition::Unchanged);
+            trace.set(Trace::Claim);
             match self.put(State::Claimed, attempt, &condition).await {
                 Ok(etag) => return Ok(Taken::Ours(Held { attempt, etag })),
-                Err(S3Error::Lost(_)) if hidden => {
-                    return Err(AsyncError::HiddenClaim { claim: self.at.to_string() });
-                }
+                Err(S3Error::Lost(_)) if hidden => return Err(AsyncError::HiddenClaim { claim: claim() }),
                 // Somebody else was faster: look at what they have made of it.
-                Err(S3Error::Lost(_)) => {}
+                Err(S3Error::Lost(_)) => trace.set(Trace::Nothing),
                 // It may be there all the same.
                 Err(S3Error::Call(error)) if error.effect() == Effect::MayHaveStarted && !hidden => {
                     tracing::warn!("{error}; looking whether the claim was put");
-                    sleep(PAUSE.min(ctx.deadline().saturating_duration_since(Instant::now()))).await;
+                    pause(ctx).await;
                 }
                 Err(source) => return Err(self.failed("put", source)),
             }
         }
-        Err(AsyncError::Held { endpoint: endpoint.to_owned(), claim: self.at.to_string() })
+        Err(AsyncError::Held { endpoint: endpoint.to_owned(), claim: claim() })
     }
 
-    /// Notes that the request was taken. Where that fails, the wait goes on: only the next process has to ask a
-    /// person.
-    pub(super) async fn note_sent(&self, held: &Held, sent: &Sent) {
-        if let Err(error) = self.put(State::Sent(sent.clone()), held.attempt, &Condition::Always).await {
-            tracing::warn!(
-                claim = %self.at,
-                "the request was sent, but that could not be noted, so that another process of this key will not \
-                 know of it: {error}"
-            );
-        }
+    /// Notes that the request was taken, and where its answer will be.
+    pub(super) async fn note_sent(&self, held: &Held, sent: &Sent) -> Result<(), S3Error> {
+        self.put(State::Sent(sent.clone()), held.attempt, &Condition::Always).await.map(drop)
     }
 
     /// Notes that nothing was sent, so that the next process may.
@@ -208,7 +224,8 @@ impl<'a> Claims<'a> {
         attempt: u32,
         condition: &Condition,
     ) -> Result<Option<String>, S3Error> {
-        let claim = Claim { state, key: self.key.clone(), attempt, by: self.by.clone() };
+        let (key, work, by) = (self.key.clone(), self.work.clone(), self.by.clone());
+        let claim = Claim { state, key, work, attempt, by };
         let put = self.s3.put(&self.at, job_runtime::json(&claim), condition).await?;
         Ok(put.etag)
     }
@@ -230,6 +247,11 @@ impl<'a> Claims<'a> {
     }
 }
 
+/// The time between two looks, as far as there is any left.
+async fn pause(ctx: &Context) {
+    sleep_until(ctx.deadline().min(Instant::now() + PAUSE)).await;
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -244,20 +266,23 @@ mod tests {
     }
 
     fn claim(state: State) -> Claim {
-        Claim { state, key: "k".to_owned(), attempt: 2, by: "me".to_owned() }
+        Claim { state, key: "k".to_owned(), work: "w".to_owned(), attempt: 2, by: "me".to_owned() }
     }
 
     #[test]
     fn what_a_claim_leads_to() {
-        for (state, key, by, expected) in [
-            (State::Claimed, "k", "me", Decision::Ours(2)),
-            (State::Claimed, "k", "you", Decision::Held),
-            (State::Refused, "k", "you", Decision::Free(2)),
-            (State::Sent(sent()), "k", "you", Decision::Sent(sent(), 3)),
-            (State::Sent(sent()), "other", "me", Decision::Foreign),
-            (State::Claimed, "other", "me", Decision::Foreign),
+        for (state, key, work, by, expected) in [
+            (State::Claimed, "k", "w", "me", Decision::Ours(2)),
+            (State::Claimed, "k", "w", "you", Decision::Held),
+            (State::Refused, "k", "w", "you", Decision::Free(2)),
+            (State::Sent(sent()), "k", "w", "you", Decision::Sent(sent(), 3)),
+            (State::Sent(sent()), "other", "w", "me", Decision::Foreign),
+            (State::Claimed, "other", "other", "me", Decision::Foreign),
+            (State::Claimed, "k", "other", "you", Decision::Other),
+            (State::Sent(sent()), "k", "other", "you", Decision::Other),
+            (State::Refused, "k", "other", "you", Decision::Free(2)),
         ] {
-            assert_eq!(claim(state).decide(key, by), expected);
+            assert_eq!(claim(state).decide(key, work, by), expected);
         }
     }
 
@@ -266,7 +291,7 @@ mod tests {
         let written = serde_json::to_string(&claim(State::Sent(sent()))).unwrap();
         assert_eq!(
             written,
-            r#"{"state":"sent","inference_id":"i","output_location":"s3://b/o","failure_location":null,"sent_at":1,"key":"k","attempt":2,"by":"me"}"#
+            r#"{"state":"sent","inference_id":"i","output_location":"s3://b/o","failure_location":null,"sent_at":1,"key":"k","work":"w","attempt":2,"by":"me"}"#
         );
         for state in [State::Claimed, State::Refused, State::Sent(sent())] {
             let written = serde_json::to_string(&claim(state.clone())).unwrap();
