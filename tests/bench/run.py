@@ -2,9 +2,10 @@
 """What one short run of each product costs, beside the least it could cost, curl and the AWS CLI.
 
 Each contender makes the same calls over TLS to two hosts of the local AWS (tests/sandbox): two hops through
-STS, then a Glue StartJobRun and one GetJobRun, or a Lambda Invoke, or a SageMaker InvokeEndpoint. README.md
-says what is measured; `run.py --help` lists the options. Needs Python 3.11, curl and Linux; counts
-instructions where valgrind is installed.
+STS, then a Glue StartJobRun and one GetJobRun, or a Lambda Invoke, or a SageMaker InvokeEndpoint, or a
+Redshift statement from its start to its result. README.md says what is measured; `run.py --help` lists the
+options. Needs Python 3.11, curl and Linux, and PostgreSQL for Redshift; counts instructions where valgrind is
+installed.
 """
 
 import argparse
@@ -17,18 +18,22 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from postgres import Postgres
 from process import Cost, Runner, Steps, Work, Wrong
 from stage import (
     BENCH,
+    DATABASE,
     ENDPOINT,
     FUNCTION,
     REGION,
     ROLE_A,
     ROLE_B,
+    WORKGROUP,
     Binaries,
     Sandbox,
     build,
@@ -41,6 +46,7 @@ from stage import (
 JOB = "instant-etl"
 # What the function and the endpoint are sent, and answer.
 PAYLOAD = '{"customer":"c-1204","rows":[1,2,3],"dry_run":false}'
+SQL = "select 1 as one"
 OURS, FLOOR, CURL, CLI = "ours", "floor", "curl", "aws-cli"
 HOPS = ["AssumeRoleWithWebIdentity", "AssumeRole"]
 MEMORY_RUNS = 5
@@ -70,6 +76,8 @@ class Task:
     # What must be in the output.
     shown: str
     size_mib: float
+    # It needs a PostgreSQL, which has the time between its first operation and its last.
+    postgres: bool = False
 
 
 def glue_cli(aws: str, _: Path) -> Steps:
@@ -97,6 +105,17 @@ def sagemaker_cli(aws: str, directory: Path) -> Steps:
     endpoint = ["--endpoint-name", ENDPOINT, "--content-type", "application/json"]
     yield [aws, "sagemaker-runtime", "invoke-endpoint", *endpoint, "--body", f"fileb://{given}", str(answer)]
     contains(answer.read_text(), PAYLOAD)
+
+
+def redshift_cli(aws: str, _: Path) -> Steps:
+    """Starts a statement, looks at it and fetches its result; by the time of the look it has ended."""
+    data = [aws, "redshift-data"]
+    where = ["--workgroup-name", WORKGROUP, "--database", DATABASE]
+    started = yield [*data, "execute-statement", "--output", "json", *where, "--sql", SQL]
+    statement = ["--output", "json", "--id", json.loads(started)["Id"]]
+    contains((yield [*data, "describe-statement", *statement]), "FINISHED")
+    page = json.loads((yield [*data, "get-statement-result", *statement]))
+    contains(json.dumps(page["Records"]), '[[{"longValue": 1}]]')
 
 
 GLUE = Task(
@@ -139,7 +158,24 @@ SAGEMAKER = Task(
     shown=PAYLOAD,
     size_mib=7.0,
 )
-TASKS = {task.name: task for task in (GLUE, LAMBDA, SAGEMAKER)}
+REDSHIFT = Task(
+    name="redshift",
+    product="redshift-query",
+    service="REDSHIFT_DATA",
+    operations=["ExecuteStatement", "DescribeStatement", "GetStatementResult"],
+    options=["--workgroup-name", WORKGROUP, "--database", DATABASE, "--sql", SQL],
+    variables={"REDSHIFT_WORKGROUP_NAME": WORKGROUP, "REDSHIFT_DATABASE": DATABASE, "REDSHIFT_SQL": SQL},
+    request=(
+        "/",
+        ["X-Amz-Target: RedshiftData.DescribeStatement", "Content-Type: application/x-amz-json-1.1"],
+        json.dumps({"Id": "00000000-0000-0000-0000-000000000000"}),
+    ),
+    cli=redshift_cli,
+    shown='{"one":1}',
+    size_mib=6.5,
+    postgres=True,
+)
+TASKS = {task.name: task for task in (GLUE, LAMBDA, SAGEMAKER, REDSHIFT)}
 
 
 # --- the contenders -----------------------------------------------------------------------------------------
@@ -309,15 +345,46 @@ def budgets(task: Task, measured: list[Contender]) -> list[tuple[str, float, flo
     return found
 
 
+def held_ms(task: Task, sandbox: Sandbox) -> float:
+    """How long the floor waits for PostgreSQL: from its first operation to the arrival of its last."""
+    waits, first = [], 0.0
+    for call in sandbox.told("calls"):
+        # Of the contenders only the floor does not say what it is.
+        if call["user_agent"] == "" and call["operation"] == task.operations[0]:
+            first = milliseconds(call["at"])
+        elif call["user_agent"] == "" and call["operation"] == task.operations[-1]:
+            waits.append(milliseconds(call["at"]) - first)
+    return statistics.median(waits)
+
+
+def milliseconds(span: str) -> float:
+    """Such as `1m 2s 345ms 67us 8ns`."""
+    units = {"h": 3.6e6, "m": 6e4, "s": 1e3, "ms": 1.0, "us": 1e-3, "ns": 1e-6}
+    return sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)([a-z]+)", span))
+
+
 # --- the command --------------------------------------------------------------------------------------------
 
 
-def measure(task: Task, directory: Path, options: argparse.Namespace) -> list[Contender]:
+@dataclass
+class Measured:
+    """What all rounds came to."""
+
+    contenders: list[Contender]
+    # See `held_ms`.
+    held_ms: float | None = None
+
+
+def measure(task: Task, directory: Path, options: argparse.Namespace) -> Measured:
     """All rounds; in each the contenders one after the other, every second time in reverse."""
     profiles = BENCH / task.name
     profiles.mkdir(parents=True, exist_ok=True)
     runner = Runner(directory, profiles)
-    with Sandbox(Binaries.within(options.binaries).sandbox(), directory) as sandbox:
+    held = None
+    with ExitStack() as stack:
+        more = stack.enter_context(Postgres()).world() if task.postgres else ""
+        binary = Binaries.within(options.binaries).sandbox()
+        sandbox = stack.enter_context(Sandbox(binary, directory, more))
         running = contenders(task, sandbox, directory, options)
         for contender in running:
             same_work(task, sandbox, runner, contender)
@@ -328,11 +395,13 @@ def measure(task: Task, directory: Path, options: argparse.Namespace) -> list[Co
                 every = max(1, options.rounds // options.cli_rounds)
                 sits_out = contender.part == CLI and turn % every != 0
                 contender.costs.append(None if sits_out else runner.cost(contender))
+        if task.postgres and FLOOR in options.only:
+            held = held_ms(task, sandbox)
         for contender in running:
             contender.rss_kib = [runner.memory(contender) for _ in range(MEMORY_RUNS)]
             if contender.binary and shutil.which("valgrind"):
                 contender.instructions = runner.instructions(contender)
-    return running
+    return Measured(running, held)
 
 
 def main() -> int:
@@ -358,9 +427,12 @@ def main() -> int:
     for task in (TASKS[name] for name in options.work):
         with tempfile.TemporaryDirectory(prefix="bench-") as name:
             measured = measure(task, Path(name), options)
-        verdicts = budgets(task, measured)
-        works[task.name] = {"measured": figures(measured), "budgets": verdicts}
-        print(f"{task.name}: {', '.join(HOPS + task.operations)}\n\n{table(measured)}\n")
+        ran = measured.contenders
+        verdicts = budgets(task, ran)
+        works[task.name] = {"measured": figures(ran), "held_ms": measured.held_ms, "budgets": verdicts}
+        print(f"{task.name}: {', '.join(HOPS + task.operations)}\n\n{table(ran)}\n")
+        if measured.held_ms is not None:
+            print(f"Of the floor's wall PostgreSQL and the sandbox have {measured.held_ms:.1f} ms.\n")
         for what, value, limit in verdicts:
             print(f"{'PASS' if value <= limit else 'FAIL'}  {what}: {value:.4g}, at most {limit:.4g}")
             kept = kept and value <= limit

@@ -27,6 +27,7 @@ REGION = "us-east-2"
 ROLE_A = "arn:aws:iam::111111111111:role/platform-jobs"
 ROLE_B = "arn:aws:iam::222222222222:role/external-jobs"
 FUNCTION, ENDPOINT = "echo", "echo"
+WORKGROUP, DATABASE = "adhoc", "dev"
 PROFILES = f"""\
 [profile platform]
 role_arn = {ROLE_A}
@@ -74,7 +75,8 @@ def need(path: Path) -> Path:
 
 def build() -> None:
     """The binaries, as they are shipped; the sandbox fast enough not to be in the way."""
-    # The flags of `make dist`: other ones would compile everything once more.
+    # The flags of `make dist`: other ones would compile everything once more. The floor by itself: with others
+    # it would get a serde_json with their features.
     flags = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
     static = os.environ | {"RUSTFLAGS": flags}
     floor = ["cargo", "build", "--profile", "dist", "--target", TRIPLE, "-p", "floor"]
@@ -89,9 +91,11 @@ def build() -> None:
 class Sandbox:
     """The local AWS as a process, and the files that a pod would have."""
 
-    def __init__(self, binary: Path, directory: Path) -> None:
-        """Starts it; the directory must be empty, or belong to one that has ended."""
-        world, log = ROOT / "tests/bench/world.toml", BENCH / "sandbox.log"
+    def __init__(self, binary: Path, directory: Path, more: str = "") -> None:
+        """Starts it, in a world with more; the directory must be empty, or belong to one that has ended."""
+        directory.mkdir(exist_ok=True)
+        world, log = directory / "world.toml", BENCH / "sandbox.log"
+        world.write_text((ROOT / "tests/bench/world.toml").read_text() + more)
         (directory / "env").unlink(missing_ok=True)
         with log.open("wb") as stderr:
             command: list[str | Path] = [binary, "--world", world, "--write-dir", directory]

@@ -1,4 +1,4 @@
-//! One kept-alive HTTP/1.1 connection over TLS, on a blocking socket.
+//! One kept-alive HTTP/1.1 connection on a blocking socket, over TLS or in the clear.
 
 use std::io::{self, Error, Read, Write};
 use std::net::TcpStream;
@@ -23,25 +23,40 @@ pub(crate) fn trusting(bundle: &str) -> io::Result<Arc<ClientConfig>> {
     Ok(Arc::new(config))
 }
 
+/// A socket, or TLS on one.
+trait Stream: Read + Write {}
+
+impl<T: Read + Write> Stream for T {}
+
 /// A connection to one host.
 pub(crate) struct Host {
     authority: String,
-    stream: StreamOwned<ClientConnection, TcpStream>,
+    stream: Box<dyn Stream>,
 }
 
 impl Host {
-    /// Connects to an endpoint of the form `https://name[:port]`.
-    pub(crate) fn connect(endpoint: &str, tls: Arc<ClientConfig>) -> io::Result<Self> {
-        let authority = endpoint.strip_prefix("https://").unwrap_or(endpoint).trim_end_matches('/');
+    /// Connects to an endpoint of the form `https://name[:port]`, or `http://`, which needs no TLS.
+    pub(crate) fn connect(endpoint: &str, tls: Option<Arc<ClientConfig>>) -> io::Result<Self> {
+        let (secure, rest) = match endpoint.strip_prefix("http://") {
+            Some(rest) => (false, rest),
+            None => (true, endpoint.strip_prefix("https://").unwrap_or(endpoint)),
+        };
+        let authority = rest.trim_end_matches('/').to_owned();
         let (name, port) = match authority.split_once(':') {
             Some((name, port)) => (name, port.parse().map_err(Error::other)?),
-            None => (authority, 443),
+            None => (authority.as_str(), if secure { 443 } else { 80 }),
         };
         let socket = TcpStream::connect((name, port))?;
         socket.set_nodelay(true)?;
-        let name = ServerName::try_from(name.to_owned()).map_err(Error::other)?;
-        let session = ClientConnection::new(tls, name).map_err(Error::other)?;
-        Ok(Self { authority: authority.to_owned(), stream: StreamOwned::new(session, socket) })
+        let stream: Box<dyn Stream> = if secure {
+            let tls = tls.ok_or_else(|| Error::other("TLS without AWS_CA_BUNDLE"))?;
+            let name = ServerName::try_from(name.to_owned()).map_err(Error::other)?;
+            let session = ClientConnection::new(tls, name).map_err(Error::other)?;
+            Box::new(StreamOwned::new(session, socket))
+        } else {
+            Box::new(socket)
+        };
+        Ok(Self { authority, stream })
     }
 
     /// What the `host` header says.
@@ -60,23 +75,26 @@ impl Host {
         self.answer()
     }
 
-    /// Reads an answer that says its length, as those of all four services do.
+    /// Reads an answer that says its length, as those of all services do.
     fn answer(&mut self) -> io::Result<String> {
         let mut bytes = Vec::new();
         let mut chunk = [0; 8192];
-        loop {
+        let (status, start, length) = loop {
             match self.stream.read(&mut chunk)? {
                 0 => return Err(io::ErrorKind::UnexpectedEof.into()),
                 count => bytes.extend_from_slice(&chunk[..count]),
             }
-            let Some(head) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else { continue };
-            let (status, length) = head_of(&bytes[..head])?;
-            let (start, end) = (head + 4, head + 4 + length);
-            if bytes.len() >= end {
-                let body = String::from_utf8_lossy(&bytes[start..end]).into_owned();
-                return if status == 200 { Ok(body) } else { Err(Error::other(format!("{status}: {body}"))) };
+            if let Some(head) = bytes.windows(4).position(|window| window == b"\r\n\r\n") {
+                let (status, length) = head_of(&bytes[..head])?;
+                break (status, head + 4, length);
             }
-        }
+        };
+        let mut body = bytes.split_off(start);
+        let read = body.len();
+        body.resize(length, 0);
+        self.stream.read_exact(body.get_mut(read..).unwrap_or_default())?;
+        let body = String::from_utf8(body).map_err(Error::other)?;
+        if status == 200 { Ok(body) } else { Err(Error::other(format!("{status}: {body}"))) }
     }
 }
 

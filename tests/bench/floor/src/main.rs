@@ -1,15 +1,20 @@
 //! The floor: the least that a program can do for the work of one short run of a product.
 //!
 //! Two hops through STS (`AssumeRoleWithWebIdentity`, then `AssumeRole`), then what the first argument names –
-//! `glue`: a `StartJobRun` and one `GetJobRun`; `lambda`: an `Invoke`; `sagemaker`: an `InvokeEndpoint` – over TLS to
-//! two hosts, one connection each. No SDK, no async runtime, no options, no retries, answers searched instead of
-//! parsed. What a product spends above this is the price of everything that makes it fit for use; the benchmark holds
-//! that price to a budget.
+//! `glue`: a `StartJobRun` and one `GetJobRun`; `lambda`: an `Invoke`; `sagemaker`: an `InvokeEndpoint`; `redshift`: an
+//! `ExecuteStatement`, a `DescribeStatement` that is held until the end, and one `GetStatementResult` – over TLS to two
+//! hosts, one connection each. No SDK, no async runtime, no options, no retries, answers searched instead of parsed.
+//! What a product spends above this is the price of everything that makes it fit for use; the benchmark holds that
+//! price to a budget.
 //!
-//! Everything else comes from the environment: `AWS_ENDPOINT_URL_STS`, `AWS_CA_BUNDLE`, `AWS_WEB_IDENTITY_TOKEN_FILE`,
-//! `AWS_REGION`, `ROLE_A`, `ROLE_B`, and of the work itself its `AWS_ENDPOINT_URL_GLUE` and `GLUE_JOB_NAME`, or
-//! `AWS_ENDPOINT_URL_LAMBDA`, `LAMBDA_FUNCTION_NAME` and `LAMBDA_PAYLOAD`, or `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME`,
-//! `SAGEMAKER_ENDPOINT_NAME` and `SAGEMAKER_BODY`.
+//! `redshift-pages ID` is another floor: it fetches every page of a statement's result and has `serde_json` make a
+//! `Value` of each, which is what a bare program would do to get at the rows.
+//!
+//! Everything else comes from the environment: `AWS_ENDPOINT_URL_STS`, `AWS_CA_BUNDLE` (not where the endpoints are
+//! `http://`), `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `ROLE_A`, `ROLE_B`, and of the work itself its
+//! `AWS_ENDPOINT_URL_GLUE` and `GLUE_JOB_NAME`, or `AWS_ENDPOINT_URL_LAMBDA`, `LAMBDA_FUNCTION_NAME` and
+//! `LAMBDA_PAYLOAD`, or `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME`, `SAGEMAKER_ENDPOINT_NAME` and `SAGEMAKER_BODY`, or
+//! `AWS_ENDPOINT_URL_REDSHIFT_DATA`, `REDSHIFT_WORKGROUP_NAME`, `REDSHIFT_DATABASE` and `REDSHIFT_SQL`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
@@ -27,8 +32,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use host::Host;
-use pick::{json_text, xml_text};
+use pick::{json_number, json_text, xml_text};
 use rustls::ClientConfig;
+use serde_json::{Value, json};
 use service::Service;
 use sigv4::Keys;
 
@@ -46,7 +52,10 @@ fn main() -> ExitCode {
 }
 
 /// What comes after the chain: with the region, the TLS and the keys to use; gives what to print.
-type Work = fn(&str, Arc<ClientConfig>, &Keys) -> io::Result<String>;
+type Work = fn(&str, Tls, &Keys) -> io::Result<String>;
+
+/// What TLS needs, where the endpoints have it.
+type Tls = Option<Arc<ClientConfig>>;
 
 /// The whole work; gives what to print.
 fn run() -> io::Result<String> {
@@ -54,13 +63,15 @@ fn run() -> io::Result<String> {
         Some("glue") => glue,
         Some("lambda") => lambda,
         Some("sagemaker") => sagemaker,
-        _ => return Err(Error::other("the first argument is glue, lambda or sagemaker")),
+        Some("redshift") => redshift,
+        Some("redshift-pages") => redshift_pages,
+        _ => return Err(Error::other("the first argument names no work")),
     };
     let region = variable("AWS_REGION")?;
     let token = std::fs::read_to_string(variable("AWS_WEB_IDENTITY_TOKEN_FILE")?)?;
-    let tls = host::trusting(&variable("AWS_CA_BUNDLE")?)?;
+    let tls = std::env::var("AWS_CA_BUNDLE").ok().map(|bundle| host::trusting(&bundle)).transpose()?;
 
-    let mut sts = service("sts", "AWS_ENDPOINT_URL_STS", &region, Arc::clone(&tls))?;
+    let mut sts = service("sts", "AWS_ENDPOINT_URL_STS", &region, tls.clone())?;
     let first_role = [("RoleArn", variable("ROLE_A")?), ("WebIdentityToken", token.trim().to_owned())];
     let first = keys(&sts.query(None, "AssumeRoleWithWebIdentity", &first_role)?)?;
     let second = keys(&sts.query(Some(&first), "AssumeRole", &[("RoleArn", variable("ROLE_B")?)])?)?;
@@ -68,7 +79,7 @@ fn run() -> io::Result<String> {
 }
 
 /// Starts a run and looks at it once; gives its id and state.
-fn glue(region: &str, tls: Arc<ClientConfig>, keys: &Keys) -> io::Result<String> {
+fn glue(region: &str, tls: Tls, keys: &Keys) -> io::Result<String> {
     let job = variable("GLUE_JOB_NAME")?;
     let mut glue = service("glue", "AWS_ENDPOINT_URL_GLUE", region, tls)?;
     let started = glue.json(keys, "AWSGlue.StartJobRun", &format!(r#"{{"JobName":"{job}"}}"#))?;
@@ -82,17 +93,52 @@ fn glue(region: &str, tls: Arc<ClientConfig>, keys: &Keys) -> io::Result<String>
 }
 
 /// Invokes a function; gives its answer.
-fn lambda(region: &str, tls: Arc<ClientConfig>, keys: &Keys) -> io::Result<String> {
+fn lambda(region: &str, tls: Tls, keys: &Keys) -> io::Result<String> {
     let path = format!("/2015-03-31/functions/{}/invocations", variable("LAMBDA_FUNCTION_NAME")?);
     let mut lambda = service("lambda", "AWS_ENDPOINT_URL_LAMBDA", region, tls)?;
     lambda.rest(keys, &path, &variable("LAMBDA_PAYLOAD")?)
 }
 
 /// Asks an endpoint's model; gives its answer.
-fn sagemaker(region: &str, tls: Arc<ClientConfig>, keys: &Keys) -> io::Result<String> {
+fn sagemaker(region: &str, tls: Tls, keys: &Keys) -> io::Result<String> {
     let path = format!("/endpoints/{}/invocations", variable("SAGEMAKER_ENDPOINT_NAME")?);
     let mut runtime = service("sagemaker", "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME", region, tls)?;
     runtime.rest(keys, &path, &variable("SAGEMAKER_BODY")?)
+}
+
+/// Runs a statement of one number; gives its row.
+fn redshift(region: &str, tls: Tls, keys: &Keys) -> io::Result<String> {
+    let [workgroup, database, sql] =
+        ["REDSHIFT_WORKGROUP_NAME", "REDSHIFT_DATABASE", "REDSHIFT_SQL"].map(variable);
+    let wish = format!(r#"{{"WorkgroupName":"{}","Database":"{}","Sql":"{}"}}"#, workgroup?, database?, sql?);
+    let mut data = service("redshift-data", "AWS_ENDPOINT_URL_REDSHIFT_DATA", region, tls)?;
+    let begun = data.json(keys, "RedshiftData.ExecuteStatement", &wish)?;
+    let id = json_text(&begun, "Id")?;
+    let held = format!(r#"{{"Id":"{id}","WaitTimeSeconds":30}}"#);
+    let ended = data.json(keys, "RedshiftData.DescribeStatement", &held)?;
+    let status = json_text(&ended, "Status")?;
+    if status != "FINISHED" {
+        return Err(Error::other(format!("statement {id} is {status}")));
+    }
+    let page = data.json(keys, "RedshiftData.GetStatementResult", &format!(r#"{{"Id":"{id}"}}"#))?;
+    Ok(format!(r#"{{"{}":{}}}"#, json_text(&page, "label")?, json_number(&page, "longValue")?))
+}
+
+/// Reads all pages of the result of the statement that the second argument names; gives how many rows there were.
+fn redshift_pages(region: &str, tls: Tls, keys: &Keys) -> io::Result<String> {
+    let id = std::env::args().nth(2).ok_or_else(|| Error::other("the second argument is a statement"))?;
+    let mut data = service("redshift-data", "AWS_ENDPOINT_URL_REDSHIFT_DATA", region, tls)?;
+    let mut asked = json!({ "Id": id });
+    let mut rows = 0;
+    loop {
+        let page = data.json(keys, "RedshiftData.GetStatementResult", &asked.to_string())?;
+        let page: Value = serde_json::from_str(&page)?;
+        rows += page["Records"].as_array().map_or(0, Vec::len);
+        match page["NextToken"].as_str() {
+            Some(next) if !next.is_empty() => asked["NextToken"] = next.into(),
+            _ => return Ok(rows.to_string()),
+        }
+    }
 }
 
 fn variable(name: &str) -> io::Result<String> {
@@ -100,12 +146,7 @@ fn variable(name: &str) -> io::Result<String> {
 }
 
 /// A service by its name in signatures, at the endpoint that a variable holds.
-fn service<'a>(
-    name: &'static str,
-    endpoint: &str,
-    region: &'a str,
-    tls: Arc<ClientConfig>,
-) -> io::Result<Service<'a>> {
+fn service<'a>(name: &'static str, endpoint: &str, region: &'a str, tls: Tls) -> io::Result<Service<'a>> {
     Ok(Service { host: Host::connect(&variable(endpoint)?, tls)?, region, name })
 }
 

@@ -10,12 +10,21 @@ pub(crate) fn xml_text<'a>(xml: &'a str, tag: &str) -> io::Result<&'a str> {
 
 /// The first string member of this name; its text must need no escapes, as ids and states do not.
 pub(crate) fn json_text<'a>(json: &'a str, member: &str) -> io::Result<&'a str> {
-    let found = json
-        .split_once(&format!("\"{member}\""))
-        .and_then(|(_, rest)| rest.trim_start().strip_prefix(':'))
-        .and_then(|rest| rest.trim_start().strip_prefix('"'))
-        .and_then(|rest| rest.split_once('"'));
+    let found =
+        value(json, member).and_then(|rest| rest.strip_prefix('"')).and_then(|rest| rest.split_once('"'));
     found.map(|(text, _)| text).ok_or_else(|| missing(member))
+}
+
+/// The first member of this name that is a whole number.
+pub(crate) fn json_number<'a>(json: &'a str, member: &str) -> io::Result<&'a str> {
+    let found = value(json, member).and_then(|rest| rest.split(|c: char| !c.is_ascii_digit()).next());
+    found.filter(|digits| !digits.is_empty()).ok_or_else(|| missing(member))
+}
+
+/// What stands from the value of the first member of this name on.
+fn value<'a>(json: &'a str, member: &str) -> Option<&'a str> {
+    let (_, rest) = json.split_once(&format!("\"{member}\""))?;
+    rest.trim_start().strip_prefix(':').map(str::trim_start)
 }
 
 fn missing(name: &str) -> io::Error {
@@ -36,6 +45,10 @@ mod tests {
         }
         for json in [r#"{"JobRunId":7}"#, r#"{"JobRunId":"jr"#, "{}"] {
             assert!(json_text(json, "JobRunId").is_err());
+        }
+        assert_eq!(json_number(r#"{"a":"b","longValue" : 17}"#, "longValue").unwrap(), "17");
+        for json in [r#"{"longValue":"17"}"#, r#"{"longValue":}"#, "{}"] {
+            assert!(json_number(json, "longValue").is_err());
         }
     }
 }
