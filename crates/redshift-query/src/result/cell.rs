@@ -101,8 +101,27 @@ pub(crate) fn double(number: f64, kind: Kind) -> String {
         let sign = if exponent < 0 { '-' } else { '+' };
         return format!("{mantissa}e{sign}{:02}", exponent.abs());
     }
-    #[expect(clippy::cast_possible_truncation, reason = "a number of a column of four bytes")]
-    if single { (number as f32).to_string() } else { number.to_string() }
+    // The same digits, with the point where it belongs.
+    let (minus, mantissa) = mantissa.strip_prefix('-').map_or(("", mantissa), |rest| ("-", rest));
+    let digits = mantissa.bytes().filter(u8::is_ascii_digit).map(char::from);
+    let mut text = String::with_capacity(24);
+    text.push_str(minus);
+    if exponent < 0 {
+        text.push_str("0.");
+        text.extend((1..-exponent).map(|_| '0'));
+        text.extend(digits);
+        return text;
+    }
+    let whole = usize::try_from(exponent).unwrap_or_default() + 1;
+    for (index, digit) in digits.enumerate() {
+        if index == whole {
+            text.push('.');
+        }
+        text.push(digit);
+    }
+    let written = text.len() - minus.len();
+    text.extend((written..whole).map(|_| '0'));
+    text
 }
 
 #[cfg(test)]
@@ -126,6 +145,13 @@ mod tests {
             (f64::NAN, "NaN"),
             (f64::NEG_INFINITY, "-Infinity"),
             (0.1 + 0.2, "0.30000000000000004"),
+            (0.0, "0"),
+            (-12.5, "-12.5"),
+            (10.0, "10"),
+            (-1200.0, "-1200"),
+            (1234.5, "1234.5"),
+            (-0.000_123, "-0.000123"),
+            (99_999_999_999_999.9, "99999999999999.9"),
         ] {
             assert_eq!(double(number, Kind::Double), expected);
         }

@@ -3,6 +3,8 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use memchr::{memchr, memchr3};
+
 use super::cell::{self, Cell, Kind};
 
 /// Calls `take` with the text of a value; `None` is NULL.
@@ -39,8 +41,9 @@ pub(super) fn csv_field(field: Option<&str>, null: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(null.as_bytes());
         return;
     };
-    let special = |byte: u8| matches!(byte, b',' | b'"' | b'\n' | b'\r');
-    if text == null || text == "\\." || text.bytes().any(special) {
+    let bytes = text.as_bytes();
+    let special = memchr3(b',', b'"', b'\n', bytes).is_some() || memchr(b'\r', bytes).is_some();
+    if special || text == null || text == "\\." {
         out.push(b'"');
         for part in text.split_inclusive('"') {
             out.extend_from_slice(part.as_bytes());
