@@ -53,3 +53,4 @@ dist: ## Build the static binaries of the images into target/*/dist
 bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
 	tests/bench/run.py --build
 	tests/bench/fan_out.py
+	tests/bench/stream.py
