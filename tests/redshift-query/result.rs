@@ -134,6 +134,10 @@ fn a_statement_without_rows() {
 fn a_full_disk_is_told() {
     let house = warehouse("");
     let full = house.run(on(&["--sql", "select 1", "--output", "csv", "--output-file", "/dev/full"]));
-    full.assert_says("could not write the result to /dev/full");
-    assert_ne!(full.code, 0);
+    full.assert_exit(80).assert_says("could not write the result to /dev/full");
+    let id = house.newest();
+    let again = house.run(["result", &id, "--output", "csv", "--output-file", "/dev/full"]);
+    again.assert_exit(1).assert_says("it can be read again");
+    let keyed = super::keyed(&["--sql", "select 1", "--output", "csv", "--output-file", "/dev/full"]);
+    house.run(keyed).assert_exit(1).assert_says("it can be read again");
 }

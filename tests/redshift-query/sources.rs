@@ -54,7 +54,7 @@ fn limits_are_told_before_any_call() {
     let long = format!("select '{}'", "x".repeat(100 * 1024));
     let long = house.write("long.sql", &long).display().to_string();
     let many = "select 1;".repeat(41);
-    let cases: [(&[&str], &str); 8] = [
+    let cases: [(&[&str], &str); 9] = [
         (&["--sql-file", &long], "statement 1 (long.sql line 1) has 102409 bytes"),
         (&["--sql", &many], "there are 41 statements"),
         (&["--sql", "-- nothing"], "no SQL statement"),
@@ -63,10 +63,12 @@ fn limits_are_told_before_any_call() {
         (&["--sql-file", "/nowhere/x.sql"], "could not read /nowhere/x.sql"),
         (&["--sql-dir", "/nowhere"], "could not read the folder /nowhere"),
         (&[], "nothing to run"),
+        // A value without quotes around it; its words are not repeated.
+        (&["--sql", "select", "hunter2"], "is a value with spaces in quotes?"),
     ];
     for (options, expected) in cases {
         let outcome = house.run(on(options));
-        outcome.assert_exit(2).assert_says(expected);
+        outcome.assert_exit(2).assert_says(expected).assert_does_not_say("hunter2");
         assert_eq!(outcome.termination()["outcome"], "usage");
     }
     assert!(house.sandbox.calls().is_empty(), "{:#?}", house.sandbox.calls());

@@ -153,9 +153,12 @@ pub enum Error {
         /// What became of the statement.
         what: String,
     },
-    /// The result could not be written.
+    /// The result of work that nobody can have again could not be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
+    /// A result could not be written that can be read again.
+    #[error("{0}; nothing is lost by that, it can be read again")]
+    Unwritten(#[source] SinkError),
 }
 
 impl Error {
@@ -202,6 +205,7 @@ impl Failure for Error {
             },
             Self::Interrupted { exit, .. } => *exit,
             Self::Sink(source) => source.exit(),
+            Self::Unwritten(_) => Exit::Internal,
         }
     }
 
@@ -224,7 +228,8 @@ impl Failure for Error {
             | Self::ResultTimeout { .. }
             | Self::ListTimeout
             | Self::Interrupted { .. }
-            | Self::Sink(_) => None,
+            | Self::Sink(_)
+            | Self::Unwritten(_) => None,
         }
     }
 }

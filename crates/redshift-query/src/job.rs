@@ -40,13 +40,19 @@ pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -
     if ctx.check() {
         return Ok(check(&service, request, ctx).await);
     }
-    match &request.work {
+    let done = match &request.work {
         Work::Run(run) => Box::pin(execute_run(&service, run, &request.show, ctx)).await,
         Work::Result(id) => Box::pin(result(&service, id, &request.show, ctx)).await,
         Work::Cancel(id) => Box::pin(stop(&service, id, &request.show, ctx)).await,
         Work::List(list) => Box::pin(listing::statements(&service, list, &request.show)).await,
         Work::Catalog(catalog) => Box::pin(listing::catalog(&service, catalog, &request.show)).await,
-    }
+    };
+    // A retry of statements without a key would run them again; of everything else it would show the same.
+    let again = !matches!(request.work, Work::Run(_)) || ctx.key().is_some();
+    done.map_err(|error| match error {
+        Error::Sink(source) if again => Error::Unwritten(source),
+        error => error,
+    })
 }
 
 /// Starts statements or takes them over, waits for their end and shows it.

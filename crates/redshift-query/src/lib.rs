@@ -71,7 +71,8 @@
 //! `--expect-rows` is not met, 11 for `ABORTED`, 65 where there is no such statement or the service refuses the
 //! request, 75 where it could not be reached, was throttled or had too many active statements to the end, or where a
 //! start with a key got no clear answer, 79 where the statement goes on unseen or its result was not read to the end in
-//! time, 80 where a start without a key got no clear answer, however often it was sent. After a signal it is 130 or
+//! time, 80 where a start without a key got no clear answer, however often it was sent, or its result could not be
+//! written (1, where it can be read again). After a signal it is 130 or
 //! 143, unless a cancel finds that the statement has failed: then that is told.
 
 mod begin;

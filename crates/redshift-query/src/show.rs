@@ -164,8 +164,7 @@ pub(crate) async fn show(
     // The results become the last member of the facts.
     rows.frame(&format!("{},\"results\":[", facts.strip_suffix('}').unwrap_or(&facts)));
     if rows.is_wanted() {
-        let sets = statement.result_sets();
-        stream(service, &statement.whole.id, &sets, &mut rows, &mut sink, ctx).await?;
+        stream(service, statement, &mut rows, (&mut sink, to_file), ctx).await?;
     }
     rows.frame("]}\n");
     sink.write(&rows.take()).await?;
@@ -189,17 +188,18 @@ pub(crate) async fn show(
     })
 }
 
-/// Reads the result sets one after the other, and hands on each page before the next is asked for.
+/// Reads the result sets one after the other, and hands on each page before the next is asked for. Where the rows go
+/// to a file, their number is shown to whoever watches.
 async fn stream(
     service: &Service<'_>,
-    id: &str,
-    sets: &[&str],
+    statement: &Statement,
     rows: &mut Rows,
-    sink: &mut Sink,
+    (sink, to_file): (&mut Sink, bool),
     ctx: &Context,
 ) -> Result<(), Error> {
+    let id = statement.whole.id.as_str();
     let failed = |source| Error::Result { id: id.to_owned(), source };
-    for set in sets {
+    for set in statement.result_sets() {
         let mut next: Option<String> = None;
         let mut total = None;
         loop {
@@ -228,7 +228,9 @@ async fn stream(
             if next.is_none() {
                 break;
             }
-            ctx.show_progress(&format!("{} rows read of {}", rows.count(), id));
+            if to_file {
+                ctx.show_progress(&format!("{} rows read of {id}", rows.count()));
+            }
         }
         let received = rows.end();
         // Where the service tells how many there are, none is lost unseen.

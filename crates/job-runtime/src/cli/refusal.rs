@@ -16,6 +16,15 @@ pub(super) fn without_value(err: clap::Error, command: &mut Command) -> clap::Er
         (ErrorKind::UnknownArgument, Some(word)) if !word.starts_with('-') => {
             "a word was given that belongs to no option; is a value with spaces in quotes?".to_owned()
         }
+        // Where a sub-command may stand, any word looks like one.
+        (ErrorKind::InvalidSubcommand, _) => {
+            let known: Vec<&str> = command.get_subcommands().map(Command::get_name).collect();
+            format!(
+                "a word was given that is no sub-command and belongs to no option; is a value with spaces in quotes? \
+                 [subcommands: {}]",
+                known.join(", ")
+            )
+        }
         // An option at the end of the line, without its value.
         (ErrorKind::InvalidValue, _) if text(ContextKind::InvalidValue) == Some("") => return err,
         (kind, Some(option)) if text(ContextKind::InvalidValue).is_some() => {
