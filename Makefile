@@ -22,7 +22,7 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
 
 .PHONY: demo
-demo: ## Run the documented Glue job through two accounts of a local AWS
+demo: ## Run the documented jobs through two accounts of a local AWS
 	@tests/sandbox/demo.sh
 
 .PHONY: sandbox
