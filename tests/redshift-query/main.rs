@@ -15,6 +15,7 @@ mod faults;
 mod large;
 mod once;
 mod ownership;
+mod ran;
 mod result;
 mod session;
 mod signals;

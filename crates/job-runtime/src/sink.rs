@@ -167,16 +167,23 @@ struct Pipe {
     file: Option<File>,
 }
 
-impl Write for Pipe {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+impl Pipe {
+    fn file(&mut self) -> io::Result<&mut File> {
         match &mut self.file {
-            Some(file) => file.write(bytes),
-            none => none.insert(File::options().write(true).open(&self.path)?).write(bytes),
+            Some(file) => Ok(file),
+            none => Ok(none.insert(File::options().write(true).open(&self.path)?)),
         }
     }
+}
 
+impl Write for Pipe {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.file()?.write(bytes)
+    }
+
+    /// A reader that gets nothing is told so by the end.
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        self.file()?.flush()
     }
 }
 

@@ -51,8 +51,8 @@ impl Context {
         self.start_until(operation, Instant::now() + PATIENCE, send).await
     }
 
-    /// As [`start`](Self::start), with attempts until `end`, for work that is over when its answer comes: to wait
-    /// until the other side is ready is a part of the wait.
+    /// As [`start`](Self::start), with attempts until `end` where the service asks for patience: for work that is
+    /// over when its answer comes, to wait until the other side is ready is a part of the wait.
     ///
     /// # Errors
     /// Those of [`start`](Self::start).
@@ -66,6 +66,8 @@ impl Context {
         E: ProvideErrorMetadata + Error + Send + Sync + 'static,
     {
         let end = end.min(self.deadline());
+        // A service that is not reached is not asked for as long as one that asks for patience.
+        let unreached = (Instant::now() + PATIENCE).min(end);
         let mut pause = FIRST_PAUSE;
         let mut attempt = 1;
         loop {
@@ -76,6 +78,7 @@ impl Context {
             // Half to whole of the pause at random, so that a fleet does not come back in step.
             let wait = pause.mul_f64(0.5 + fastrand::f64() / 2.0);
             let proven = err.effect() == Effect::NotStarted && err.exit() == Exit::Unavailable;
+            let end = if err.is_throttle() || err.code().is_some() { end } else { unreached };
             if !proven || Instant::now() + wait >= end {
                 return Err(err);
             }
@@ -151,6 +154,12 @@ mod tests {
         let end = Instant::now() + Duration::from_mins(10);
         assert!(ctx.start_until("sagemaker:InvokeEndpoint", end, send).await.is_ok());
         assert!(calls.get() > 15, "a pause never grows beyond 20 s");
+
+        let begun = Instant::now();
+        let send = async || Err::<(), _>(refused_connection());
+        let end = Instant::now() + Duration::from_mins(10);
+        assert!(ctx.start_until("sagemaker:InvokeEndpoint", end, send).await.is_err());
+        assert!(begun.elapsed() <= PATIENCE, "who is not there does not ask for patience");
     }
 
     #[tokio::test(start_paused = true)]

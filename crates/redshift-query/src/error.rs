@@ -139,6 +139,15 @@ pub enum Error {
         /// Id of the statement.
         id: String,
     },
+    /// The result of statements without a key, of which a retry would have to run them again.
+    #[error("{0}; nothing else does: without a key a retry would run the SQL again")]
+    Unrepeatable(Box<Error>),
+    /// The service did not answer a cancel.
+    #[error("statement {id} may go on: the service did not answer the cancel within --timeout")]
+    CancelTimeout {
+        /// Id of the statement.
+        id: String,
+    },
     /// A list that could not be fetched.
     #[error(transparent)]
     Call(#[from] CallError),
@@ -162,6 +171,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// A signal, where all that is left to do is to read the result.
+    pub(crate) fn interrupted_result(id: &str, signal: Option<Exit>) -> Self {
+        let what = format!("statement {id} has finished; `redshift-query result {id}` shows its result");
+        Self::Interrupted { exit: signal.unwrap_or(Exit::Terminated), what }
+    }
+
     /// A statement that can no longer be seen.
     pub(crate) fn lost(id: &str, command: String, source: CallError) -> Self {
         let id = id.to_owned();
@@ -192,12 +207,12 @@ impl Failure for Error {
             | Self::NotOwned { source, .. }
             | Self::Result { source, .. }
             | Self::Call(source) => source.exit(),
-            Self::Unknown { .. } => Exit::Unknown,
+            Self::Unknown { .. } | Self::Unrepeatable(_) => Exit::Unknown,
             // The key makes the next start safe, and a result can be read again: this is for a retry to settle.
             Self::LookupTimeout | Self::Unsettled { .. } | Self::Incomplete { .. } | Self::ListTimeout => {
                 Exit::Unavailable
             }
-            Self::Deadline { .. } | Self::ResultTimeout { .. } => Exit::Timeout,
+            Self::Deadline { .. } | Self::ResultTimeout { .. } | Self::CancelTimeout { .. } => Exit::Timeout,
             Self::Lost { source, .. } => match source.exit() {
                 // A retry would meet the same.
                 exit @ Exit::Config => exit,
@@ -220,6 +235,7 @@ impl Failure for Error {
             | Self::Lost { source, .. }
             | Self::Result { source, .. }
             | Self::Call(source) => source.request_id(),
+            Self::Unrepeatable(error) => error.request_id(),
             Self::Usage(_)
             | Self::Region { .. }
             | Self::LookupTimeout
@@ -227,6 +243,7 @@ impl Failure for Error {
             | Self::Incomplete { .. }
             | Self::ResultTimeout { .. }
             | Self::ListTimeout
+            | Self::CancelTimeout { .. }
             | Self::Interrupted { .. }
             | Self::Sink(_)
             | Self::Unwritten(_) => None,

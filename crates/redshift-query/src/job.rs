@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_redshiftdata::Client;
-use job_runtime::{Context, Ended, Exit, OnTerminate, Remote, Report, json};
+use job_runtime::{Context, Ended, Exit, Failure, OnTerminate, Remote, Report, json};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -21,9 +21,6 @@ use crate::{Request, Work};
 
 /// How long after a signal the statement may be cancelled and looked at. The runtime gives the whole end four seconds.
 const STOP_LIMIT: Duration = Duration::from_millis(3500);
-
-/// How long a cancel of its own accord waits for the statement to stop.
-const CANCEL_LIMIT: Duration = Duration::from_secs(30);
 
 /// Does what is asked for.
 ///
@@ -51,12 +48,21 @@ pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -
     let again = !matches!(request.work, Work::Run(_)) || ctx.key().is_some();
     done.map_err(|error| match error {
         Error::Sink(source) if again => Error::Unwritten(source),
+        error @ (Error::Result { .. } | Error::Incomplete { .. } | Error::ResultTimeout { .. })
+            if !again && !error.exit().fails_job() =>
+        {
+            Error::Unrepeatable(Box::new(error))
+        }
         error => error,
     })
 }
 
 /// Starts statements or takes them over, waits for their end and shows it.
 async fn execute_run(service: &Service<'_>, run: &Run, how: &Show, ctx: &Context) -> Result<Report, Error> {
+    if ctx.no_wait() && (how.output_file.is_some() || how.expect.is_some() || how.expect_rows.is_some()) {
+        let text = "--no-wait has no result: leave --output-file, --expect and --expect-rows to `redshift-query result`";
+        return Err(Error::Usage(text.to_owned()));
+    }
     let mut sink = how.open().map_err(Error::Usage)?;
     let begun = begin(service, run, ctx).await?;
     let command = remember(&begun.id, ctx);
@@ -123,30 +129,27 @@ async fn stop(service: &Service<'_>, id: &str, how: &Show, ctx: &Context) -> Res
         subject.facts(how, ctx)
     };
     let Ok(asked) = timeout_at(ctx.deadline(), service.cancel(id)).await else {
-        return Err(Error::ListTimeout);
+        return Err(Error::CancelTimeout { id: id.to_owned() });
     };
-    // What cannot be cancelled may be over.
-    let statement = match (service.describe(id, None).await, asked) {
-        (Err(source), _) => return Err(Error::lost(id, command.clone(), source)),
-        (Ok(statement), Err(source)) if statement.verdict() == Verdict::Pending => {
-            return Err(Error::Call(source));
-        }
-        (Ok(statement), _) => statement,
-    };
-    let statement = if statement.verdict() == Verdict::Pending && !ctx.no_wait() {
-        tokio::select! {
-            ended = wait(service, id, ctx) => match ended {
-                Ended::Done(statement) => statement,
-                Ended::Cancelled(exit) => {
-                    let what = format!("the service has accepted to cancel statement {id}");
-                    return Err(Error::Interrupted { exit, what });
-                }
-                other => return Err(ended_unseen(other, id, command.clone(), ctx)),
-            },
-            () = tokio::time::sleep(CANCEL_LIMIT) => statement,
+    let statement = if asked.is_err() || ctx.no_wait() {
+        // One that cannot be cancelled may be over.
+        match (timeout_at(ctx.deadline(), service.describe(id, None)).await, asked) {
+            (Err(_), _) => return Err(Error::CancelTimeout { id: id.to_owned() }),
+            (Ok(Err(source)), _) => return Err(Error::lost(id, command.clone(), source)),
+            (Ok(Ok(statement)), Err(source)) if statement.verdict() == Verdict::Pending => {
+                return Err(Error::Call(source));
+            }
+            (Ok(Ok(statement)), _) => statement,
         }
     } else {
-        statement
+        match wait(service, id, ctx).await {
+            Ended::Done(statement) => statement,
+            Ended::Cancelled(exit) => {
+                let what = format!("the service has accepted to cancel statement {id}");
+                return Err(Error::Interrupted { exit, what });
+            }
+            other => return Err(ended_unseen(other, id, command.clone(), ctx)),
+        }
     };
     let result = facts(&statement);
     Ok(match statement.verdict() {

@@ -3,9 +3,11 @@
 use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
-use job_runtime::{CallError, Context, Ended, Exit, Expect, Open, Report, Sink, aligned, json};
+use job_runtime::{CallError, Context, Ended, Exit, Expect, Open, Report, Sink, SinkError, aligned, json};
 use serde::Serialize;
+use tokio::time::{Instant, sleep_until};
 
 use crate::error::Error;
 use crate::redshift::{RESULT, Service};
@@ -163,12 +165,30 @@ pub(crate) async fn show(
     let facts = subject.in_json(ctx);
     // The results become the last member of the facts.
     rows.frame(&format!("{},\"results\":[", facts.strip_suffix('}').unwrap_or(&facts)));
-    if rows.is_wanted() {
-        stream(service, statement, &mut rows, (&mut sink, to_file), ctx).await?;
+    let writing = async {
+        let streams = rows.is_wanted() && !statement.result_sets().is_empty();
+        if streams {
+            stream(service, statement, &mut rows, (&mut sink, to_file), ctx).await?;
+        }
+        rows.frame("]}\n");
+        let text = rows.take();
+        // A failure without a result leaves what was there.
+        if failure.is_none() || streams || !text.is_empty() {
+            written(sink.write(&text), statement, ctx).await?;
+            written(sink.finish(), statement, ctx).await?;
+        }
+        Ok::<_, Error>(())
+    };
+    let stdout = |to_file: bool| if to_file { subject.facts(how, ctx) } else { String::new() };
+    match (Box::pin(writing).await, &failure) {
+        (Ok(()), _) => {}
+        (Err(error), None) => return Err(error),
+        // What the statement says weighs more.
+        (Err(error), Some((exit, failure))) => {
+            tracing::warn!(%error, "the results of the statements that went well could not be shown");
+            return Ok(Report::failed(*exit, stdout(to_file), failure.clone()));
+        }
     }
-    rows.frame("]}\n");
-    sink.write(&rows.take()).await?;
-    sink.finish().await?;
 
     let unmet = || {
         let rows_unmet = how.expect_rows.and_then(|count| count.unmet(statement.counted_rows()));
@@ -181,11 +201,30 @@ pub(crate) async fn show(
         });
         unmet.map(|unmet| (Exit::Failed, format!("statement {} finished, but {unmet}", statement.whole.id)))
     };
-    let stdout = if to_file { subject.facts(how, ctx) } else { String::new() };
     Ok(match failure.or_else(unmet) {
-        Some((exit, error)) => Report::failed(exit, stdout, error),
-        None => Report::ok(stdout),
+        Some((exit, error)) => Report::failed(exit, stdout(to_file), error),
+        None => Report::ok(stdout(to_file)),
     })
+}
+
+/// How long the reader of a result may hold it up once `--timeout` is over.
+const SLOW_READER: Duration = Duration::from_secs(10);
+
+/// Waits for a write, which takes as long as the reader likes, until `--timeout` is over or the run is told to end.
+async fn written(
+    writing: impl Future<Output = Result<(), SinkError>>,
+    statement: &Statement,
+    ctx: &Context,
+) -> Result<(), Error> {
+    let id = || statement.whole.id.clone();
+    tokio::select! {
+        biased;
+        written = writing => Ok(written?),
+        () = ctx.cancelled() => Err(Error::interrupted_result(&id(), ctx.interruption())),
+        () = sleep_until(ctx.deadline().max(Instant::now() + SLOW_READER)) => {
+            Err(Error::ResultTimeout { id: id() })
+        }
+    }
 }
 
 /// Reads the result sets one after the other, and hands on each page before the next is asked for. Where the rows go
@@ -208,18 +247,14 @@ async fn stream(
                 Ended::Done(page) => page,
                 Ended::Lost(source) => return Err(failed(source)),
                 Ended::Deadline(_) => return Err(Error::ResultTimeout { id: id.to_owned() }),
-                Ended::Cancelled(exit) => {
-                    let what =
-                        format!("statement {id} has finished; `redshift-query result {id}` shows its result");
-                    return Err(Error::Interrupted { exit, what });
-                }
+                Ended::Cancelled(exit) => return Err(Error::interrupted_result(id, Some(exit))),
             };
             let end = page::read(page.bytes(), rows)
                 .map_err(|fault| failed(CallError::unusable(RESULT, &fault)))?;
             drop(page);
             total = end.total.or(total);
             let text = rows.take();
-            sink.write(&text).await?;
+            written(sink.write(&text), statement, ctx).await?;
             rows.give_back(text);
             if end.next_token.is_some() && end.next_token == next {
                 return Err(failed(CallError::unusable(RESULT, "a page names itself as the next one")));

@@ -50,15 +50,26 @@ pub(crate) struct Parameter {
 ///
 /// Redshift's rules, not those of today's `PostgreSQL`: a backslash takes the meaning from the quote behind it.
 pub(crate) fn split(text: &str, place: &str) -> Result<Vec<Statement>, String> {
+    // Some editors begin a file with this mark; it is no SQL.
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let mut statements = Vec::new();
     let mut begin = 0;
     let mut has_words = false;
     let line_of = |at: usize| text[..at].matches('\n').count() + 1;
+    // Counted on from the statement before: a file may hold many.
+    let (mut line, mut counted) = (1, 0);
     let mut take = |begin: usize, end: usize| {
         let part = &text[begin..end];
+        let sql = part.trim();
+        // White space that only Unicode knows as such.
+        if sql.is_empty() {
+            return;
+        }
         let begin = begin + (part.len() - part.trim_start().len());
-        let origin = Origin { place: place.to_owned(), line: line_of(begin) };
-        statements.push(Statement { sql: part.trim().to_owned(), origin });
+        line += text[counted..begin].matches('\n').count();
+        counted = begin;
+        let origin = Origin { place: place.to_owned(), line };
+        statements.push(Statement { sql: sql.to_owned(), origin });
     };
     for token in Lexer::new(text) {
         match token {
@@ -137,9 +148,9 @@ pub(crate) fn named(name: &str, value: &str) -> Result<Parameter, String> {
     Ok(Parameter { name: name.to_owned(), value: value.to_owned() })
 }
 
-/// The first line of a statement for people, without what stands in quotes: that may be a password.
+/// The first line of a statement for people, without what may be private: what stands in quotes, numbers, comments.
 pub(crate) fn shown(sql: &str) -> String {
-    let line = sql.trim_start().lines().next().unwrap_or_default().trim_end();
+    let line = without_comments(sql).lines().next().unwrap_or_default().trim_end();
     let mut text = String::new();
     let mut from = 0;
     // A quote that goes on in the next line is open in this one, and hidden to its end.
@@ -149,13 +160,48 @@ pub(crate) fn shown(sql: &str) -> String {
             Token::Open(at, _) if !line[at..].starts_with("/*") => (at, line.len()),
             _ => continue,
         };
-        text.push_str(&line[from..begin]);
+        text.push_str(&plain(&line[from..begin]));
         text.push_str("'…'");
         from = end;
     }
-    text.push_str(&line[from..]);
+    text.push_str(&plain(&line[from..]));
     if text.chars().count() > LONGEST_SHOWN {
         text = text.chars().take(LONGEST_SHOWN).chain(['…']).collect();
+    }
+    text
+}
+
+/// What comes behind the comments that a statement begins with.
+fn without_comments(sql: &str) -> &str {
+    let mut rest = sql.trim_start();
+    loop {
+        let behind = if rest.starts_with("--") {
+            rest.split_once('\n').map(|(_, behind)| behind)
+        } else if rest.starts_with("/*") {
+            rest.split_once("*/").map(|(_, behind)| behind)
+        } else {
+            return rest;
+        };
+        rest = behind.unwrap_or_default().trim_start();
+    }
+}
+
+/// A piece of SQL outside of literals, without numbers, quoted names and comments.
+fn plain(sql: &str) -> String {
+    let sql = sql.split("--").next().unwrap_or_default().split("/*").next().unwrap_or_default();
+    let mut text = String::new();
+    let (mut in_quotes, mut in_number) = (false, false);
+    for c in sql.chars().filter(|c| !c.is_control()) {
+        let digit = c.is_ascii_digit();
+        if c == '"' {
+            in_quotes = !in_quotes;
+            text.push_str(if in_quotes { "\"…" } else { "\"" });
+        } else if in_quotes || digit && in_number {
+            // Hidden.
+        } else {
+            text.push(if digit { '…' } else { c });
+        }
+        in_number = digit;
     }
     text
 }
@@ -280,13 +326,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_shown_has_no_literals() {
+    fn what_is_shown_has_nothing_private() {
         for (sql, expected) in [
-            ("select 1", "select 1"),
+            ("select 17, a2 from t", "select …, a… from t"),
+            ("-- pw Hunter2\nselect 1 -- Hunter2", "select … "),
+            ("create user u password \"Hunter2\"", "create user u password \"…\""),
             ("\n  create user u password 'Hunter2'\n  createdb", "create user u password '…'"),
             ("select 'a', $$b$$ || 'c'", "select '…', '…' || '…'"),
             ("copy t from 's3://b' credentials 'aws_access", "copy t from '…' credentials '…'"),
-            ("/* why\n */ select 'x'", "/* why"),
+            ("/* why\n */ select 'x' /* Hunter2", "select '…' "),
+            ("-- only this", ""),
         ] {
             assert_eq!(shown(sql), expected);
         }

@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::{CallError, Context, Ended, Judged};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::redshift::Service;
 use crate::statement::{Statement, Verdict, judge};
@@ -18,6 +18,9 @@ const LONGEST_HOLD: i32 = 30;
 
 /// After so many refusals to hold an answer back it is not asked for any more.
 const REFUSALS: u32 = 3;
+
+/// Pause between two looks at a statement that is being cancelled, where the service does not hold its answers back.
+const UNHELD_PAUSE: Duration = Duration::from_millis(250);
 
 /// How a look was asked for.
 #[derive(Debug, Default)]
@@ -101,8 +104,23 @@ pub(crate) async fn cancel(service: &Service<'_>, id: &str, by: Instant) -> Canc
         return Cancelled::Untold(what);
     };
     // One that cannot be cancelled may be over; and to be asked to stop is not to have stopped.
-    let looked = timeout_at(by, service.describe(id, Some(1))).await;
-    if let Ok(Ok(Judged::Done(statement))) = looked.map(|looked| looked.map(|seen| judged(seen, false))) {
+    let hold = Hold::default();
+    let looking = async {
+        loop {
+            let asked_to_hold = hold.refused.get() == 0;
+            match service.describe(id, asked_to_hold.then_some(1)).await {
+                Ok(statement) => match judged(statement, false) {
+                    Judged::Done(statement) => return Some(statement),
+                    _ if asked.is_err() => return None,
+                    _ if asked_to_hold => {}
+                    _ => sleep(UNHELD_PAUSE).await,
+                },
+                Err(error) if hold.is_refusal(&error) => {}
+                Err(_) => return None,
+            }
+        }
+    };
+    if let Ok(Some(statement)) = timeout_at(by, Box::pin(looking)).await {
         return Cancelled::Over(Box::new(statement));
     }
     Cancelled::Untold(match asked {
