@@ -4,7 +4,7 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure, Place, Verdict};
+use job_runtime::{CallError, Context, Effect, OnPriorFailure, Place, Verdict};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::arguments::Arguments;
@@ -65,7 +65,7 @@ pub(crate) async fn begin(
     let may_have_started = Cell::new(false);
     tokio::select! {
         begun = find_or_start(job, start, place, ctx, &may_have_started) => begun,
-        exit = out_of_patience(ctx) => Err(Error::interrupted(job.name, exit, may_have_started.get())),
+        exit = ctx.out_of_patience(ANSWER_LIMIT) => Err(Error::interrupted(job.name, exit, may_have_started.get())),
     }
 }
 
@@ -258,13 +258,6 @@ impl Slot {
         pause(wait, ctx).await;
         self.next_pause = (self.next_pause * 3 / 2).min(LONGEST_SLOT_PAUSE);
     }
-}
-
-/// Ends when a signal has come and the call in flight has had its time to answer.
-async fn out_of_patience(ctx: &Context) -> Exit {
-    ctx.cancelled().await;
-    sleep(ANSWER_LIMIT).await;
-    ctx.interruption().unwrap_or(Exit::Terminated)
 }
 
 /// Sleeps, but not through a signal.

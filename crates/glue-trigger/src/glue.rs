@@ -4,9 +4,8 @@ use aws_sdk_glue::Client;
 use aws_sdk_glue::config::retry::RetryConfig;
 use aws_sdk_glue::error::SdkError;
 use aws_sdk_glue::operation::start_job_run::StartJobRunError;
-use aws_sdk_glue::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_glue::types::{ExecutionClass, JobRun, JobRunState, NotificationProperty, WorkerType};
-use job_runtime::CallError;
+use job_runtime::{CallError, rfc3339};
 
 use crate::arguments::Arguments;
 use crate::job::Start;
@@ -160,9 +159,9 @@ impl Job<'_> {
             state: run.job_run_state.map_or_else(String::new, |state| state.as_str().to_owned()),
             attempt: run.attempt,
             previous_run_id: run.previous_run_id,
-            started_on: time(run.started_on),
-            last_modified_on: time(run.last_modified_on),
-            completed_on: time(run.completed_on),
+            started_on: run.started_on.and_then(rfc3339),
+            last_modified_on: run.last_modified_on.and_then(rfc3339),
+            completed_on: run.completed_on.and_then(rfc3339),
             execution_seconds: run.execution_time,
             dpu_seconds: run.dpu_seconds,
             max_capacity: run.max_capacity,
@@ -184,29 +183,4 @@ pub(crate) enum Stop {
     Call(#[from] CallError),
     #[error("{code}: {message}")]
     Refused { code: String, message: String },
-}
-
-/// RFC 3339, in UTC, to the millisecond: Glue sends times as floating-point numbers, which end in noise.
-fn time(time: Option<DateTime>) -> Option<String> {
-    let millis = i64::try_from((time?.as_nanos() + 500_000).div_euclid(1_000_000)).ok()?;
-    DateTime::from_millis(millis).fmt(DateTimeFormat::DateTime).ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_rfc_3339() {
-        let cases = [
-            (DateTime::from_secs(0), "1970-01-01T00:00:00Z"),
-            (DateTime::from_millis(1_772_330_400_250), "2026-03-01T02:00:00.25Z"),
-            (DateTime::from_secs_f64(1_772_330_400.0), "2026-03-01T02:00:00Z"),
-            (DateTime::from_secs_and_nanos(1_772_330_400, 625_999_928), "2026-03-01T02:00:00.626Z"),
-        ];
-        for (at, expected) in cases {
-            assert_eq!(time(Some(at)).as_deref(), Some(expected));
-        }
-        assert_eq!(time(None), None);
-    }
 }

@@ -15,7 +15,7 @@ use std::fmt::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 /// The longest session name that STS takes.
 const SESSION_NAME_MAX: usize = 64;
@@ -152,6 +152,14 @@ impl Context {
     pub async fn cancelled(&self) {
         // The sender is a field of `self`, so it cannot be gone.
         let _ = self.interrupted.subscribe().wait_for(Option::is_some).await;
+    }
+
+    /// Ends when the run is told to end and what is in flight has had `limit` to end by itself; tells the signal, as its
+    /// exit. The answer of a call that begins work holds the id of what there is to stop, so that it is worth a wait.
+    pub async fn out_of_patience(&self, limit: Duration) -> Exit {
+        self.cancelled().await;
+        sleep(limit).await;
+        self.interruption().unwrap_or(Exit::Terminated)
     }
 
     /// Whether the run is told to end.

@@ -71,6 +71,7 @@ mod signal;
 mod sink;
 mod start;
 mod telemetry;
+mod time;
 
 pub use check::{Check, Survey};
 pub use cli::{LogFormat, OnPriorFailure, OnTerminate, Output, OutputArgs};
@@ -84,3 +85,4 @@ pub use poll::{Ended, Judged, Verdict};
 pub use report::{Report, aligned, json};
 pub use sink::{Open, Sink, SinkError};
 pub use telemetry::ALWAYS;
+pub use time::rfc3339;

@@ -3,14 +3,13 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use job_runtime::{CallError, Context, Effect, Ended, Exit, OnPriorFailure};
+use job_runtime::{CallError, Context, Effect, Ended, Exit, OnPriorFailure, Verdict};
 use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
 use crate::once::{self, Decision, Earlier, Mark};
 use crate::redshift::{BATCH, EXECUTE, Label, Service};
 use crate::run::Run;
-use crate::statement::Verdict;
 
 /// How often a start without a clear answer is sent again. A connection that breaks this often does so for a reason.
 const RESENDS: u32 = 5;
@@ -42,7 +41,7 @@ pub(crate) async fn begin(service: &Service<'_>, run: &Run, ctx: &Context) -> Re
     let may_have_started = Cell::new(false);
     tokio::select! {
         begun = find_or_start(service, run, ctx, &may_have_started) => begun,
-        exit = out_of_patience(ctx) => Err(interrupted(exit, may_have_started.get())),
+        exit = ctx.out_of_patience(ANSWER_LIMIT) => Err(interrupted(exit, may_have_started.get())),
     }
 }
 
@@ -121,10 +120,10 @@ fn adopt(earlier: Earlier) -> Begun {
         Verdict::Pending => {
             tracing::info!(statement = id, "the statement of this key goes on; taking over the wait");
         }
-        Verdict::Finished => {
+        Verdict::Succeeded => {
             tracing::info!(statement = id, "already done: the statement of this key has finished");
         }
-        Verdict::Failed | Verdict::Aborted => {
+        Verdict::Failed | Verdict::Stopped => {
             tracing::info!(
                 statement = id,
                 "the statement of this key has ended badly; --on-prior-failure rerun starts again"
@@ -142,11 +141,4 @@ fn interrupted(exit: Exit, may_have_started: bool) -> Error {
         "nothing was started"
     };
     Error::Interrupted { exit, what: what.to_owned() }
-}
-
-/// Ends when a signal has come and the call in flight has had its time to answer.
-async fn out_of_patience(ctx: &Context) -> Exit {
-    ctx.cancelled().await;
-    sleep(ANSWER_LIMIT).await;
-    ctx.interruption().unwrap_or(Exit::Terminated)
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use aws_sdk_redshiftdata::Client;
-use job_runtime::{Context, Ended, Exit, Failure, OnTerminate, Remote, Report, json};
+use job_runtime::{Context, Ended, Exit, Failure, OnTerminate, Remote, Report, Verdict, json};
 use serde::Serialize;
 use tokio::time::{Instant, timeout_at};
 
@@ -15,7 +15,7 @@ use crate::redshift::Service;
 use crate::result::Form;
 use crate::run::Run;
 use crate::show::{Show, Subject, show};
-use crate::statement::{self, Statement, Verdict};
+use crate::statement::{self, Statement};
 use crate::wait::{Cancelled, cancel, wait};
 use crate::{Request, Work};
 
@@ -70,7 +70,7 @@ async fn execute_run(service: &Service<'_>, run: &Run, how: &Show, ctx: &Context
         tracing::info!(session, "the statement runs in this session");
     }
     // A failure of the key's earlier statement is told even so: one look at it, and the wait is over.
-    let failed = matches!(begun.verdict, Verdict::Failed | Verdict::Aborted);
+    let failed = matches!(begun.verdict, Verdict::Failed | Verdict::Stopped);
     if ctx.no_wait() && !failed {
         return Ok(Report::ok(started(&begun, &command, how, ctx)));
     }
@@ -153,7 +153,7 @@ async fn stop(service: &Service<'_>, id: &str, how: &Show, ctx: &Context) -> Res
     };
     let result = facts(&statement);
     Ok(match statement.verdict() {
-        Verdict::Aborted => Report::ok(result),
+        Verdict::Stopped => Report::ok(result),
         Verdict::Pending => {
             tracing::warn!(
                 status = statement.whole.status,
@@ -161,7 +161,7 @@ async fn stop(service: &Service<'_>, id: &str, how: &Show, ctx: &Context) -> Res
             );
             Report::ok(result)
         }
-        Verdict::Finished | Verdict::Failed => {
+        Verdict::Succeeded | Verdict::Failed => {
             let error =
                 format!("there was nothing to cancel: statement {id} had ended {}", statement.whole.status);
             Report::failed(Exit::Rejected, result, error)
@@ -205,8 +205,8 @@ fn left(id: &str, ctx: &Context) -> String {
 fn over(statement: &Statement) -> String {
     let id = &statement.whole.id;
     match statement.verdict() {
-        Verdict::Aborted => format!("statement {id} was cancelled"),
-        Verdict::Finished | Verdict::Failed | Verdict::Pending => {
+        Verdict::Stopped => format!("statement {id} was cancelled"),
+        Verdict::Succeeded | Verdict::Failed | Verdict::Pending => {
             format!("statement {id} had already finished; `redshift-query result {id}` shows its result")
         }
     }

@@ -5,11 +5,10 @@
 //! under the same key is other work. What was started and is not listed yet is covered by the `ClientToken`, which is
 //! made of the same: the Data API answers a second request with it by the id of the first one's statement.
 
-use job_runtime::digest;
+use job_runtime::{Verdict, digest};
 use serde::Serialize;
 
 use crate::run::Run;
-use crate::statement::Verdict;
 
 /// What statements without a name of the user's begin with.
 const PREFIX: &str = "redshift-query";
@@ -96,8 +95,8 @@ pub(crate) fn decide(earlier: &[Earlier], rerun: bool) -> Decision {
     match newest(true).or_else(|| newest(false)) {
         None => Decision::Start { after: None },
         Some(found) => match found.verdict {
-            Verdict::Failed | Verdict::Aborted if rerun => Decision::Start { after: Some(found.id.clone()) },
-            Verdict::Pending | Verdict::Finished | Verdict::Failed | Verdict::Aborted => {
+            Verdict::Failed | Verdict::Stopped if rerun => Decision::Start { after: Some(found.id.clone()) },
+            Verdict::Pending | Verdict::Succeeded | Verdict::Failed | Verdict::Stopped => {
                 Decision::Adopt(found.clone())
             }
         },
@@ -149,17 +148,17 @@ mod tests {
 
     #[test]
     fn what_earlier_statements_lead_to() {
-        use Verdict::{Aborted, Failed, Finished, Pending};
+        use Verdict::{Failed, Pending, Stopped, Succeeded};
         // Verdicts oldest first; the index of the adopted one with `report` and with `rerun`.
         let cases: [(&[Verdict], Option<usize>, Option<usize>); 8] = [
             (&[], None, None),
             (&[Pending], Some(0), Some(0)),
-            (&[Finished], Some(0), Some(0)),
+            (&[Succeeded], Some(0), Some(0)),
             (&[Failed], Some(0), None),
-            (&[Aborted], Some(0), None),
-            (&[Failed, Finished], Some(1), Some(1)),
+            (&[Stopped], Some(0), None),
+            (&[Failed, Succeeded], Some(1), Some(1)),
             (&[Pending, Failed], Some(0), Some(0)),
-            (&[Finished, Failed], Some(1), None),
+            (&[Succeeded, Failed], Some(1), None),
         ];
         for (verdicts, report, rerun) in cases {
             let earlier: Vec<Earlier> = (0..)

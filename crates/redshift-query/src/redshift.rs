@@ -9,11 +9,10 @@ use aws_sdk_redshiftdata::Client;
 use aws_sdk_redshiftdata::config::Builder;
 use aws_sdk_redshiftdata::config::retry::RetryConfig;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
-use aws_sdk_redshiftdata::primitives::{DateTime, DateTimeFormat};
 use aws_sdk_redshiftdata::types::{
     ExecutionMode, SqlParameter, StatementData, StatusString, SubStatementData,
 };
-use job_runtime::{CallError, Context, Ended, Judged};
+use job_runtime::{CallError, Context, Ended, Judged, rfc3339};
 
 pub(crate) use self::catalog::{Catalog, Entry, What};
 use crate::once::Earlier;
@@ -239,7 +238,7 @@ fn seen(id: &str, answer: DescribeStatementOutput) -> Statement {
         workgroup_name: text(answer.workgroup_name),
         db_user: text(answer.db_user),
         session_id: text(answer.session_id),
-        created_at: answer.created_at.as_ref().and_then(time),
+        created_at: answer.created_at.and_then(rfc3339),
         statements: answer.sub_statements.unwrap_or_default().into_iter().map(part).collect(),
         auto_commit: answer.execution_mode == Some(ExecutionMode::AutoCommit),
     }
@@ -269,8 +268,8 @@ fn listed(answer: StatementData) -> Listed {
         statements: i64::try_from(many.max(1)).unwrap_or(i64::MAX),
         session: text(answer.session_id),
         created: answer.created_at.and_then(|time| time.to_millis().ok()).unwrap_or_default(),
-        created_at: answer.created_at.as_ref().and_then(time),
-        updated_at: answer.updated_at.as_ref().and_then(time),
+        created_at: answer.created_at.and_then(rfc3339),
+        updated_at: answer.updated_at.and_then(rfc3339),
     }
 }
 
@@ -293,10 +292,4 @@ fn known(id: i64) -> Option<i64> {
 fn seconds(nanos: i64) -> Option<f64> {
     let millis = u64::try_from(nanos).ok()? / 1_000_000;
     Some(Duration::from_millis(millis).as_secs_f64())
-}
-
-/// RFC 3339, in UTC, to the millisecond: the service sends times as floating-point numbers, which end in noise.
-fn time(time: &DateTime) -> Option<String> {
-    let millis = i64::try_from((time.as_nanos() + 500_000).div_euclid(1_000_000)).ok()?;
-    DateTime::from_millis(millis).fmt(DateTimeFormat::DateTime).ok()
 }

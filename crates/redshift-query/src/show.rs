@@ -5,7 +5,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
-use job_runtime::{CallError, Context, Ended, Exit, Expect, Open, Report, Sink, SinkError, aligned, json};
+use job_runtime::{
+    CallError, Context, Ended, Exit, Expect, Open, Report, Sink, SinkError, Verdict, aligned, json,
+};
 use serde::Serialize;
 use tokio::time::{Instant, sleep_until};
 
@@ -13,7 +15,7 @@ use crate::error::Error;
 use crate::redshift::{RESULT, Service};
 use crate::result::{Form, Rows, page};
 use crate::sql;
-use crate::statement::{Statement, Verdict};
+use crate::statement::Statement;
 
 /// How a result is shown, and what is expected of it.
 #[derive(Debug, Clone)]
@@ -155,9 +157,9 @@ pub(crate) async fn show(
 ) -> Result<Report, Error> {
     let statement = subject.statement;
     let failure = match statement.verdict() {
-        Verdict::Finished | Verdict::Pending => None,
+        Verdict::Succeeded | Verdict::Pending => None,
         Verdict::Failed => Some((Exit::Failed, statement.failure(subject.written))),
-        Verdict::Aborted => Some((Exit::Stopped, statement.failure(subject.written))),
+        Verdict::Stopped => Some((Exit::Stopped, statement.failure(subject.written))),
     };
     let to_file = file.is_some();
     let mut sink = file.unwrap_or_else(Sink::stdout);

@@ -1,29 +1,17 @@
 //! A statement as this program sees it: what its status means, and how it is shown.
 
+use job_runtime::Verdict;
 use serde::Serialize;
 
 use crate::sql;
-
-/// What a status means for the one who waits.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    /// Not over yet.
-    Pending,
-    /// It did what it should.
-    Finished,
-    /// It ended badly.
-    Failed,
-    /// Somebody stopped it.
-    Aborted,
-}
 
 /// Judges a `StatusString`; `None` for one that this program does not know.
 pub(crate) fn judge(status: &str) -> Option<Verdict> {
     match status {
         "SUBMITTED" | "PICKED" | "STARTED" => Some(Verdict::Pending),
-        "FINISHED" => Some(Verdict::Finished),
+        "FINISHED" => Some(Verdict::Succeeded),
         "FAILED" => Some(Verdict::Failed),
-        "ABORTED" => Some(Verdict::Aborted),
+        "ABORTED" => Some(Verdict::Stopped),
         _ => None,
     }
 }
@@ -102,7 +90,7 @@ impl Statement {
     /// How it ended: a batch whose statements are committed one by one has failed where one of them has.
     pub(crate) fn verdict(&self) -> Verdict {
         match verdict(&self.whole.status) {
-            Verdict::Finished if self.statements.iter().any(|part| part.status == "FAILED") => {
+            Verdict::Succeeded if self.statements.iter().any(|part| part.status == "FAILED") => {
                 Verdict::Failed
             }
             verdict => verdict,
@@ -171,9 +159,9 @@ mod tests {
             ("SUBMITTED", Some(Verdict::Pending)),
             ("PICKED", Some(Verdict::Pending)),
             ("STARTED", Some(Verdict::Pending)),
-            ("FINISHED", Some(Verdict::Finished)),
+            ("FINISHED", Some(Verdict::Succeeded)),
             ("FAILED", Some(Verdict::Failed)),
-            ("ABORTED", Some(Verdict::Aborted)),
+            ("ABORTED", Some(Verdict::Stopped)),
             ("UNKNOWN", None),
         ] {
             assert_eq!(judge(status), verdict, "{status}");
@@ -204,11 +192,11 @@ mod tests {
             ]
         };
         let cases: [(Statement, &[&str], u64, Verdict); 8] = [
-            (alone("FINISHED", Some(5), true), &["i"], 5, Verdict::Finished),
-            (alone("FINISHED", Some(5), false), &[], 5, Verdict::Finished),
-            (alone("FINISHED", None, false), &[], 0, Verdict::Finished),
+            (alone("FINISHED", Some(5), true), &["i"], 5, Verdict::Succeeded),
+            (alone("FINISHED", Some(5), false), &[], 5, Verdict::Succeeded),
+            (alone("FINISHED", None, false), &[], 0, Verdict::Succeeded),
             (alone("FAILED", Some(-1), true), &[], 0, Verdict::Failed),
-            (batch("FINISHED", false, parts("FINISHED")), &["i:2", "i:3"], 5, Verdict::Finished),
+            (batch("FINISHED", false, parts("FINISHED")), &["i:2", "i:3"], 5, Verdict::Succeeded),
             (batch("FAILED", false, parts("FAILED")), &[], 5, Verdict::Failed),
             (batch("FAILED", true, parts("FAILED")), &["i:3"], 5, Verdict::Failed),
             (batch("FINISHED", true, parts("FAILED")), &["i:3"], 5, Verdict::Failed),

@@ -3,11 +3,11 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use job_runtime::{CallError, Context, Ended, Judged};
+use job_runtime::{CallError, Context, Ended, Judged, Verdict};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::redshift::Service;
-use crate::statement::{Statement, Verdict, judge};
+use crate::statement::{Statement, judge};
 
 /// First interval between two looks, where the service does not hold its answers back; some statements are over in a
 /// second, others take a day.
@@ -78,7 +78,7 @@ impl Hold {
 fn judged(statement: Statement, held: bool) -> Judged<Statement> {
     let state = || statement.whole.status.clone();
     match judge(&statement.whole.status) {
-        Some(Verdict::Finished | Verdict::Failed | Verdict::Aborted) => Judged::Done(statement),
+        Some(Verdict::Succeeded | Verdict::Failed | Verdict::Stopped) => Judged::Done(statement),
         Some(Verdict::Pending) if held => Judged::Held { state: state() },
         Some(Verdict::Pending) => Judged::Pending { state: state(), detail: None },
         None => {

@@ -10,11 +10,9 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fan_out::Batch;
-use job_runtime::{
-    CallError, Context, Effect, Exit, Open, Output, Place, Remote, Report, Sink, aligned, json,
-};
+use job_runtime::{CallError, Context, Effect, Open, Output, Place, Remote, Report, Sink, aligned, json};
 use serde::Serialize;
-use tokio::time::{sleep, sleep_until};
+use tokio::time::sleep_until;
 
 use self::send::{Endpoint, Reply};
 use crate::error::{EndpointError, Error, ModelFailure};
@@ -195,7 +193,7 @@ impl Invocation<'_> {
         tokio::select! {
             biased;
             asked = Box::pin(asking) => asked,
-            exit = out_of_patience(self.ctx) => {
+            exit = self.ctx.out_of_patience(PATIENCE) => {
                 Err(EndpointError::interrupted(&endpoint(), exit, in_flight()).into())
             }
             () = sleep_until(self.ctx.deadline()) => {
@@ -269,13 +267,6 @@ impl Told<'_> {
         ];
         aligned(lines.iter().filter_map(|(name, value)| Some((*name, (*value)?))))
     }
-}
-
-/// Ends when a signal has come and what is in flight has had its time to end.
-pub(crate) async fn out_of_patience(ctx: &Context) -> Exit {
-    ctx.cancelled().await;
-    sleep(PATIENCE).await;
-    ctx.interruption().unwrap_or(Exit::Terminated)
 }
 
 #[cfg(test)]

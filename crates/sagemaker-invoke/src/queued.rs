@@ -18,7 +18,7 @@ use tokio::time::sleep_until;
 use self::begin::Begun;
 use self::claim::Claims;
 use self::wait::{Arrived, Watch};
-use crate::endpoint::{open, out_of_patience};
+use crate::endpoint::{PATIENCE, open};
 use crate::error::{AsyncError, Error, Interrupted};
 use crate::payload::Body;
 use crate::wire::s3::{Location, Object, S3};
@@ -167,7 +167,7 @@ async fn hand_on(
     };
     tokio::select! {
         copied = copying => copied?,
-        exit = out_of_patience(ctx) => {
+        exit = ctx.out_of_patience(PATIENCE) => {
             let what = format!("the answer is in {}", location());
             return Err(AsyncError::from(Interrupted { exit, what }).into());
         }

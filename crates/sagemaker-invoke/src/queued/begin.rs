@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until};
 use super::claim::{Claims, Held, Taken};
 use super::send::{self, Endpoint};
 use super::{Call, Sent};
-use crate::endpoint::{PATIENCE, out_of_patience};
+use crate::endpoint::PATIENCE;
 use crate::error::AsyncError;
 use crate::wire::s3::Location;
 
@@ -36,7 +36,7 @@ pub(super) async fn begin(
     ctx: &Context,
 ) -> Result<Begun, AsyncError> {
     let start = Start { call, claims, place, ctx, trace: Cell::new(Trace::Nothing) };
-    let mut patience = pin!(out_of_patience(ctx));
+    let mut patience = pin!(ctx.out_of_patience(PATIENCE));
     let (begun, held) = tokio::select! {
         biased;
         begun = Box::pin(start.begin()) => begun?,

@@ -6,7 +6,7 @@
 use std::cell::Cell;
 use std::time::{Duration, SystemTime};
 
-use job_runtime::{CallError, Context, Effect, Exit, OnPriorFailure, Place, Verdict};
+use job_runtime::{CallError, Context, Effect, OnPriorFailure, Place, Verdict};
 use serde_json::Value;
 use tokio::time::{sleep, timeout_at};
 
@@ -56,7 +56,7 @@ pub(crate) async fn begin(
     let start = Start { jobs, spec, place, ctx, asked, may_have_started: Cell::new(false) };
     tokio::select! {
         begun = Box::pin(start.find_or_start(name)) => begun,
-        exit = out_of_patience(ctx) => {
+        exit = ctx.out_of_patience(ANSWER_LIMIT) => {
             Err(TrainError::interrupted(&name.numbered(1), exit, start.may_have_started.get()))
         }
     }
@@ -202,11 +202,4 @@ fn adopt(name: String, shown: &Value, verdict: Verdict) -> Begun {
         }
     }
     Begun { arn: Seen::new(&name, shown).arn, name, adopted: true, verdict }
-}
-
-/// Ends when a signal has come and the call in flight has had its time to answer.
-async fn out_of_patience(ctx: &Context) -> Exit {
-    ctx.cancelled().await;
-    sleep(ANSWER_LIMIT).await;
-    ctx.interruption().unwrap_or(Exit::Terminated)
 }

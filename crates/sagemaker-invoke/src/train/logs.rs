@@ -1,7 +1,6 @@
 //! The job's own words on stderr, beside the wait.
 
 use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
 use cloudwatch_tail::{Event, Family, Tail};
 use job_runtime::{Context, Ended};
 
@@ -33,7 +32,7 @@ fn label(rest: &str) -> String {
 }
 
 fn show(event: Event<'_>) {
-    let at = event.timestamp.map(DateTime::from_millis).and_then(|at| at.fmt(Format::DateTime).ok());
+    let at = event.timestamp.map(DateTime::from_millis).and_then(job_runtime::rfc3339);
     tracing::info!(target: job_runtime::ALWAYS, stream = event.label, at, "{}", event.message);
 }
 

@@ -1,8 +1,7 @@
 //! A training job as `DescribeTrainingJob` shows it: what its state means and how it is shown.
 
 use aws_smithy_types::DateTime;
-use aws_smithy_types::date_time::Format;
-use job_runtime::{Place, Verdict, aligned};
+use job_runtime::{Place, Verdict, aligned, rfc3339};
 use serde::Serialize;
 use serde_json::Value;
 
@@ -96,11 +95,9 @@ impl Transition {
     }
 }
 
-/// RFC 3339, in UTC, to the millisecond; the service sends seconds as a floating-point number.
+/// The service sends a time as seconds since 1970, a floating-point number.
 fn time(seconds: &Value) -> Option<String> {
-    let nanos = DateTime::from_secs_f64(seconds.as_f64()?).as_nanos();
-    let millis = i64::try_from((nanos + 500_000).div_euclid(1_000_000)).ok()?;
-    DateTime::from_millis(millis).fmt(Format::DateTime).ok()
+    rfc3339(DateTime::from_secs_f64(seconds.as_f64()?))
 }
 
 /// Address of the job in the AWS console.
