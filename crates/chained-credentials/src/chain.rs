@@ -5,6 +5,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::identity::IdentityCache;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
+use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -49,7 +50,7 @@ pub struct Transport {
 }
 
 /// Who the chain has become.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identity {
     /// ARN of the session, where STS told it.
     pub arn: Option<String>,
@@ -109,13 +110,18 @@ impl Chain {
         Self(Arc::new(Inner { spec, transport, sts, held }))
     }
 
+    /// The chain in one line: source, roles, region. Holds no secret.
+    pub fn describe(&self) -> &str {
+        self.0.spec.describe()
+    }
+
     /// Walks the chain to its end, and checks that it lands in the expected account.
     ///
     /// # Errors
     ///
     /// The hop that failed, or the wrong account. Nothing else was called by then.
     pub async fn walk(&self) -> Result<Identity, ChainError> {
-        let session = self.session().await?;
+        let session = self.session(Duration::ZERO).await?;
         let account = |arn: &str| account_of(arn).map(str::to_owned);
         let mut arn = session.arn.clone();
         if let Some(expected) = &self.0.spec.expect_account {
@@ -142,7 +148,7 @@ impl Chain {
     ///
     /// The hop that failed, or STS out of reach.
     pub async fn caller_identity(&self) -> Result<CallerIdentity, ChainError> {
-        let session = self.session().await?;
+        let session = self.session(Duration::ZERO).await?;
         let number = self.0.spec.hops.len();
         let mut patience = Patience::new(PATIENCE);
         loop {
@@ -156,6 +162,16 @@ impl Chain {
         }
     }
 
+    /// The credentials at the end of the chain, good for at least `life` where the chain can give such: for what is
+    /// signed now and used later, and dies with the session. Their expiry tells whether it could.
+    ///
+    /// # Errors
+    ///
+    /// The hop that failed.
+    pub async fn credentials(&self, life: Duration) -> Result<Credentials, ChainError> {
+        Ok(self.session(life).await?.credentials)
+    }
+
     /// What service clients are made from: this chain's credentials, region, endpoints and network.
     pub fn sdk_config(&self) -> SdkConfig {
         base_config(&self.0.spec, &self.0.transport)
@@ -163,10 +179,16 @@ impl Chain {
             .build()
     }
 
-    /// The session at the end of the chain. Hops that are still good are not repeated.
-    async fn session(&self) -> Result<Session, ChainError> {
+    /// The session at the end of the chain, renewed where less than `life` is left of it. Hops that are still good
+    /// are not repeated.
+    async fn session(&self, life: Duration) -> Result<Session, ChainError> {
         let mut held = self.0.held.lock().await;
         let start = clock();
+        if let Some(Some(last)) = held.last_mut()
+            && !last.is_valid(start + life)
+        {
+            last.due = Some(start);
+        }
         let fresh = held.iter().rposition(|hop| hop.as_ref().is_some_and(|hop| hop.is_fresh(start)));
         let first_due = fresh.map_or(0, |index| index + 1);
         let last = held.len() - 1;
@@ -327,7 +349,7 @@ impl ProvideCredentials for Chain {
         Self: 'a,
     {
         future::ProvideCredentials::new(async {
-            let session = self.session().await;
+            let session = self.session(Duration::ZERO).await;
             session.map(|session| session.credentials).map_err(CredentialsError::provider_error)
         })
     }

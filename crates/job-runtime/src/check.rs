@@ -6,6 +6,7 @@ use crate::error::CallError;
 use crate::exit::Exit;
 use crate::place::Place;
 use crate::report::{Report, aligned, json};
+use chained_credentials::Chain;
 use serde::Serialize;
 use std::collections::BTreeMap;
 
@@ -71,13 +72,14 @@ impl Check {
 }
 
 impl Survey {
-    /// A survey of `subject`, a member of the result and its value: `("job_name", "nightly-etl")`.
+    /// A survey of `subject`, a member of the result and its value: `("job_name", "nightly-etl")`. A job that wants
+    /// no credentials has none to show.
     pub fn new(subject: (&'static str, &str), ctx: &Context) -> Self {
         let Place { region, account } = ctx.place();
         let caller = ctx.identity().arn.as_deref().unwrap_or("an identity that was not asked for its name");
-        let credentials = Check::ok("credentials", format!("{caller}, by {}", ctx.chain()));
+        let by = |chain: &Chain| Check::ok("credentials", format!("{caller}, by {}", chain.describe()));
         let subject = BTreeMap::from([(subject.0, subject.1.to_owned())]);
-        Self { subject, region, account, checks: vec![credentials] }
+        Self { subject, region, account, checks: ctx.chain().map(by).into_iter().collect() }
     }
 
     /// Adds what was looked at.

@@ -9,11 +9,12 @@ use crate::report::LastWord;
 use crate::telemetry::ALWAYS;
 use aws_smithy_types::timeout::TimeoutConfig;
 use aws_types::SdkConfig;
-use chained_credentials::{Env, Identity};
+use chained_credentials::{Chain, Env, Identity};
 use sha2::{Digest, Sha256};
 use std::fmt::Write as _;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep};
 
@@ -37,10 +38,11 @@ pub struct Context {
     binary: Binary,
     sdk: SdkConfig,
     identity: Identity,
-    chain: String,
+    chain: Option<Chain>,
     running: Running,
     started: Instant,
     pub(crate) interrupted: watch::Sender<Option<Exit>>,
+    taken: OnceLock<UnboundedSender<Exit>>,
     pub(crate) console: Arc<Console>,
     pub(crate) last_word: Arc<LastWord>,
 }
@@ -50,7 +52,7 @@ pub(crate) struct Parts {
     pub(crate) binary: Binary,
     pub(crate) sdk: SdkConfig,
     pub(crate) identity: Identity,
-    pub(crate) chain: String,
+    pub(crate) chain: Option<Chain>,
     pub(crate) running: Running,
     pub(crate) started: Instant,
     pub(crate) console: Arc<Console>,
@@ -60,8 +62,8 @@ pub(crate) struct Parts {
 impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { binary, sdk, identity, chain, running, started, console, last_word } = parts;
-        let interrupted = watch::Sender::new(None);
-        Self { binary, sdk, identity, chain, running, started, interrupted, console, last_word }
+        let (interrupted, taken) = (watch::Sender::new(None), OnceLock::new());
+        Self { binary, sdk, identity, chain, running, started, interrupted, taken, console, last_word }
     }
 
     /// The binary that runs.
@@ -74,14 +76,14 @@ impl Context {
         &self.sdk
     }
 
-    /// Who the chain of credentials made us.
+    /// Who the chain of credentials made us; nobody, where it has not been walked.
     pub fn identity(&self) -> &Identity {
         &self.identity
     }
 
-    /// The chain of credentials in one line: source, roles, region.
-    pub fn chain(&self) -> &str {
-        &self.chain
+    /// The chain of credentials, unless the job wants none. The clients of [`Context::sdk_config`] sign with it.
+    pub fn chain(&self) -> Option<&Chain> {
+        self.chain.as_ref()
     }
 
     /// The name of this piece of work, if it has one. In an Indexed Job it ends with the completion index.
@@ -160,6 +162,19 @@ impl Context {
         self.cancelled().await;
         sleep(limit).await;
         self.interruption().unwrap_or(Exit::Terminated)
+    }
+
+    /// Takes the signals: from now on they are told here, each one, and the job ends in its own time. Nothing else
+    /// ends the run any more, [`Context::cancelled`] included. For a job that has to wait for others to end: a child
+    /// process, the clients of a server. Only the first who asks gets them.
+    pub fn take_signals(&self) -> Option<UnboundedReceiver<Exit>> {
+        let (sender, receiver) = unbounded_channel();
+        self.taken.set(sender).ok().map(|()| receiver)
+    }
+
+    /// Tells a signal to the job, if it has taken them and is still listening.
+    pub(crate) fn hand_over(&self, signal: Exit) -> bool {
+        self.taken.get().is_some_and(|taken| taken.send(signal).is_ok())
     }
 
     /// Whether the run is told to end.
@@ -283,8 +298,8 @@ pub(crate) mod tests {
         Context::new(Parts {
             binary: Binary { name: "test-job", version: "0", about: "", default_timeout: "1h" },
             sdk: SdkConfig::builder().build(),
-            identity: Identity { arn: None, account: None, expires: None },
-            chain: String::new(),
+            identity: Identity::default(),
+            chain: None,
             running: Running {
                 timeout,
                 poll_interval: None,

@@ -1,6 +1,6 @@
 //! The one `main` of every binary.
 
-use crate::cli::{self, Common, LogFormat, Parsed};
+use crate::cli::{self, Common, LogFormat, Parsed, Running};
 use crate::context::{self, Context, Parts};
 use crate::env::{self, Snapshot};
 use crate::error::{self, Failure};
@@ -12,7 +12,8 @@ use crate::signal::{self, Signals};
 use crate::telemetry::{self, Log};
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_smithy_types::retry::RetryConfig;
-use chained_credentials::{Chain, ChainSpec, Env, Transport};
+use aws_types::SdkConfig;
+use chained_credentials::{Chain, ChainSpec, Env, Identity, Transport};
 use clap::Args;
 use std::ffi::OsString;
 use std::pin::pin;
@@ -69,6 +70,23 @@ pub trait Options: Args {
     /// # Errors
     /// What is wrong with them, as a sentence for the user: the run ends with [`Exit::Usage`] before any call.
     fn into_request(self) -> Result<Self::Request, String>;
+
+    /// Which credentials `request` wants.
+    fn credentials(request: &Self::Request) -> Credentials {
+        let _ = request;
+        Credentials::Walked
+    }
+}
+
+/// The credentials that a job wants.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Credentials {
+    /// Those at the end of the chain, which has been walked before the job begins.
+    Walked,
+    /// The chain is planned, and the job walks it by itself: [`Context::chain`].
+    Planned,
+    /// None: nothing is signed, and nothing of the chain need be configured.
+    None,
 }
 
 /// Runs a job from the command line to the exit code: the whole `main` of a binary.
@@ -101,7 +119,9 @@ pub fn main<C: Options, E: Failure>(
             telemetry::install(&log, line.vars.get(env::RUST_LOG));
             report_panics(&log, &last_word);
             let Line { vars, .. } = line;
-            let setup = Setup { binary, common, vars, started, console, last_word: Arc::clone(&last_word) };
+            let credentials = C::credentials(&request);
+            let last = Arc::clone(&last_word);
+            let setup = Setup { binary, common, credentials, vars, started, console, last_word: last };
             let end = runtime.block_on(drive(setup, signals, request, run));
             report::finish(end, &log, &last_word)
         }
@@ -150,6 +170,7 @@ fn end_unread(end: End, binary: &Binary, console: &Arc<Console>, args: &[OsStrin
 struct Setup {
     binary: Binary,
     common: Common,
+    credentials: Credentials,
     vars: Env,
     started: Instant,
     console: Arc<Console>,
@@ -175,16 +196,51 @@ async fn drive<R, E: Failure>(
 
 /// Resolves and walks the chain. Whatever is wrong with the configuration is found before the first request.
 async fn begin(setup: Setup) -> Result<Context, End> {
-    let Setup { binary, common, vars, started, console, last_word } = setup;
+    let Setup { binary, common, credentials, vars, started, console, last_word } = setup;
     let running = common.running();
-    let session_name = context::default_session_name(binary.name, running.key.as_deref(), &vars);
-    let spec = ChainSpec::resolve(&common.settings(session_name), &vars)
+    let chain = match credentials {
+        Credentials::None => None,
+        Credentials::Planned | Credentials::Walked => Some(plan(&binary, &common, &running, &vars).await?),
+    };
+    let identity = match &chain {
+        Some(chain) if credentials == Credentials::Walked => {
+            let deadline = context::deadline(started, running.timeout);
+            tokio::select! {
+                identity = chain.walk() => identity.map_err(|err| {
+                    let request_id = err.request_id().map(str::to_owned);
+                    End { request_id, ..End::error(error::exit_of(&err), report::with_sources(&err)) }
+                })?,
+                () = sleep_until(deadline) => {
+                    return Err(End::error(Exit::Unavailable, "the credentials took longer than --timeout"));
+                }
+            }
+        }
+        _ => Identity::default(),
+    };
+    // Our HTTP client has a limit for each part of an answer, which the user can set; the SDK's is 5 s.
+    let unwatched = StalledStreamProtectionConfig::disabled();
+    let sdk = chain.as_ref().map_or_else(|| SdkConfig::builder().build(), Chain::sdk_config);
+    Ok(Context::new(Parts {
+        binary,
+        sdk: sdk.into_builder().stalled_stream_protection(unwatched).build(),
+        identity,
+        chain,
+        running,
+        started,
+        console,
+        last_word,
+    }))
+}
+
+/// Plans the chain and its way to the network; nothing is sent.
+async fn plan(binary: &Binary, common: &Common, running: &Running, vars: &Env) -> Result<Chain, End> {
+    let session_name = context::default_session_name(binary.name, running.key.as_deref(), vars);
+    let spec = ChainSpec::resolve(&common.settings(session_name), vars)
         .await
         .map_err(|err| End::error(Exit::Config, report::with_sources(&err)))?;
-    let network = Network::new(common.ca_bundle(), &vars)
+    let network = Network::new(common.ca_bundle(), vars)
         .map_err(|err| End::error(Exit::Config, report::with_sources(&err)))?;
-    let described = spec.describe().to_owned();
-    tracing::info!(chain = described, "credentials");
+    tracing::info!(chain = spec.describe(), "credentials");
     for note in spec.notes() {
         tracing::info!("{note}");
     }
@@ -194,43 +250,26 @@ async fn begin(setup: Setup) -> Result<Context, End> {
         timeouts: context::timeouts(running.connect_timeout, running.read_timeout),
         retry: RetryConfig::standard().with_max_attempts(READ_ATTEMPTS),
     };
-    let chain = Chain::new(spec, transport);
-    let deadline = context::deadline(started, running.timeout);
-    let identity = tokio::select! {
-        identity = chain.walk() => identity.map_err(|err| {
-            let request_id = err.request_id().map(str::to_owned);
-            End { request_id, ..End::error(error::exit_of(&err), report::with_sources(&err)) }
-        })?,
-        () = sleep_until(deadline) => {
-            return Err(End::error(Exit::Unavailable, "the credentials took longer than --timeout"));
-        }
-    };
-    // Our HTTP client has a limit for each part of an answer, which the user can set; the SDK's is 5 s.
-    let unwatched = StalledStreamProtectionConfig::disabled();
-    Ok(Context::new(Parts {
-        binary,
-        sdk: chain.sdk_config().into_builder().stalled_stream_protection(unwatched).build(),
-        identity,
-        chain: described,
-        running,
-        started,
-        console,
-        last_word,
-    }))
+    Ok(Chain::new(spec, transport))
 }
 
 /// Runs the job until it ends or is told to: after the first signal it has [`GRACE`] to end by itself, a second
-/// one ends it at once.
+/// one ends it at once. A job that has taken the signals ends by itself alone.
 async fn race<E: Failure>(
     job: impl Future<Output = Result<Report, E>>,
     mut signal: impl AsyncFnMut() -> Exit,
     ctx: &Context,
 ) -> End {
     let mut job = pin!(job);
-    let told = tokio::select! {
-        biased;
-        ended = &mut job => return ended.map_or_else(|err| End::failure(&err), End::from),
-        told = signal() => told,
+    let told = loop {
+        let told = tokio::select! {
+            biased;
+            ended = &mut job => return ended.map_or_else(|err| End::failure(&err), End::from),
+            told = signal() => told,
+        };
+        if !ctx.hand_over(told) {
+            break told;
+        }
     };
     tracing::warn!(signal = signal::name(told), on_terminate = ?ctx.on_terminate(), "told to end");
     ctx.interrupt(told);
@@ -329,6 +368,31 @@ mod tests {
         };
         let end = race(job, after(&[1]), &ctx).await;
         assert_eq!((end.exit, end.result.as_slice()), (Exit::Ok, b"done\n".as_slice()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_takes_the_signals_ends_in_its_own_time() {
+        let ctx = context(Duration::from_mins(1), None);
+        let begun = Instant::now();
+        let mut signals = ctx.take_signals().unwrap();
+        assert!(ctx.take_signals().is_none(), "they are told to one listener");
+        let job = async {
+            let told = [signals.recv().await, signals.recv().await];
+            assert_eq!(told, [Some(Exit::Terminated); 2]);
+            assert!(!ctx.is_cancelled());
+            sleep(Duration::from_mins(1)).await;
+            Ok::<_, Stopped>(Report::ok("done"))
+        };
+        let end = race(job, after(&[1, 2]), &ctx).await;
+        assert_eq!((end.exit, begun.elapsed().as_secs()), (Exit::Ok, 63));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn signals_that_nobody_listens_to_any_more_end_the_run() {
+        let ctx = context(Duration::from_mins(1), None);
+        drop(ctx.take_signals());
+        let end = race(pending::<Result<Report, Stopped>>(), after(&[1]), &ctx).await;
+        assert_eq!(end.exit, Exit::Terminated);
     }
 
     #[tokio::test(start_paused = true)]

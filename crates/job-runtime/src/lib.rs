@@ -53,6 +53,7 @@
 //! - Any other call is retried by the SDK; its failure becomes a [`CallError`], which knows what it means.
 
 mod check;
+pub mod child;
 mod cli;
 mod context;
 pub mod duration;
@@ -76,7 +77,7 @@ mod time;
 pub use check::{Check, Survey};
 pub use cli::{LogFormat, OnPriorFailure, OnTerminate, Output, OutputArgs};
 pub use context::{Context, Remote, digest};
-pub use entry::{Binary, Options, main};
+pub use entry::{Binary, Credentials, Options, main};
 pub use error::{CallError, Effect, Failure};
 pub use exit::Exit;
 pub use expect::Expect;

@@ -26,17 +26,19 @@ pub struct Report {
     pub result: Vec<u8>,
     /// Why the work did not succeed, as a lower-case fragment.
     pub error: Option<String>,
+    /// The exit code of the program that was run in our place; it is the run's.
+    pub(crate) child: Option<u8>,
 }
 
 impl Report {
     /// The work succeeded. A `result` of text gets one newline at its end.
     pub fn ok(result: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, result: line(result.into()), error: None }
+        Self { exit: Exit::Ok, result: line(result.into()), error: None, child: None }
     }
 
     /// The work ended otherwise, and there is a `result` to show all the same.
     pub fn failed(exit: Exit, result: impl Into<String>, error: impl Into<String>) -> Self {
-        Self { exit, result: line(result.into()), error: Some(error.into()) }
+        Self { exit, result: line(result.into()), error: Some(error.into()), child: None }
     }
 
     /// The same end with a result that is not ours to change: the answer of a function or a model.
@@ -78,12 +80,19 @@ pub(crate) struct End {
     pub(crate) result: Vec<u8>,
     pub(crate) error: Option<String>,
     pub(crate) request_id: Option<String>,
+    /// The exit code of a program that was run in our place.
+    pub(crate) child: Option<u8>,
 }
 
 impl End {
     /// Ended without a result.
     pub(crate) fn error(exit: Exit, error: impl Into<String>) -> Self {
-        Self { exit, result: Vec::new(), error: Some(error.into()), request_id: None }
+        Self { exit, result: Vec::new(), error: Some(error.into()), request_id: None, child: None }
+    }
+
+    /// What the process ends with.
+    pub(crate) fn code(&self) -> u8 {
+        self.child.unwrap_or(self.exit.code())
     }
 
     /// Ended by the job's error.
@@ -100,10 +109,10 @@ impl End {
 
 impl From<Report> for End {
     fn from(report: Report) -> Self {
-        let Report { exit, result, error } = report;
+        let Report { exit, result, error, child } = report;
         // Whatever is not ok says why.
         let error = error.or_else(|| (exit != Exit::Ok).then(|| exit.meaning().to_owned()));
-        Self { exit, result, error, request_id: None }
+        Self { exit, result, error, request_id: None, child }
     }
 }
 
@@ -139,7 +148,7 @@ pub(crate) fn finish(mut end: End, log: &Log, last_word: &LastWord) -> ExitCode 
         tracing::info!(outcome, duration_seconds, "the run has ended");
     }
     last_word.write(&end);
-    ExitCode::from(end.exit.code())
+    ExitCode::from(end.code())
 }
 
 /// A closed pipe is an error here and no signal: Rust's start-up code ignores SIGPIPE.
@@ -199,7 +208,7 @@ impl LastWord {
         Message {
             binary: self.binary,
             outcome: end.exit.name(),
-            exit_code: end.exit.code(),
+            exit_code: end.code(),
             remote_id: Some(remote.id).filter(|id| !id.is_empty()),
             state: remote.state,
             error: end.error.clone(),
@@ -342,7 +351,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ok_says_why() {
-        let report = Report { exit: Exit::Stopped, result: Vec::new(), error: None };
+        let report = Report { exit: Exit::Stopped, result: Vec::new(), error: None, child: None };
         assert_eq!(End::from(report).error.as_deref(), Some("the remote work was stopped by someone"));
     }
 }
