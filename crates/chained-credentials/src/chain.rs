@@ -5,7 +5,6 @@ use std::time::{Duration, SystemTime};
 
 use aws_config::identity::IdentityCache;
 use aws_config::{BehaviorVersion, Region, SdkConfig};
-use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use aws_smithy_async::rt::sleep::TokioSleep;
@@ -18,6 +17,7 @@ use tokio::time::{Instant, timeout};
 
 use crate::advice::{self, Refusal};
 use crate::error::{ChainError, ErrorKind, HopError};
+use crate::presign::{Presign, Presigned};
 use crate::role::{RoleSpec, account_of};
 use crate::source::{self, SourceError};
 use crate::spec::{ChainSpec, Source};
@@ -162,14 +162,23 @@ impl Chain {
         }
     }
 
-    /// The credentials at the end of the chain, good for at least `life` where the chain can give such: for what is
-    /// signed now and used later, and dies with the session. Their expiry tells whether it could.
+    /// Signs `request` with a session that is good for at least `life`, since what is signed dies with it; one with
+    /// less left is renewed.
     ///
     /// # Errors
     ///
-    /// The hop that failed.
-    pub async fn credentials(&self, life: Duration) -> Result<Credentials, ChainError> {
-        Ok(self.session(life).await?.credentials)
+    /// The hop that failed, a session that is too short even when it is new, or an address that is none.
+    pub async fn presign(&self, request: &Presign<'_>, life: Duration) -> Result<Presigned, ChainError> {
+        let credentials = self.session(life).await?.credentials;
+        let now = clock();
+        if let Some(end) = credentials.expiry() {
+            let left = end.duration_since(now).unwrap_or_default();
+            if left < life {
+                return Err(ChainError::TooShort { left, wanted: life });
+            }
+        }
+        let unsignable = || ChainError::Unsignable(request.service.to_owned());
+        request.sign(credentials, now).ok_or_else(unsignable)
     }
 
     /// What service clients are made from: this chain's credentials, region, endpoints and network.

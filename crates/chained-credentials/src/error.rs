@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::time::Duration;
 
 use crate::role::RoleSpecError;
 
@@ -38,13 +39,30 @@ pub enum ChainError {
         /// The identity that STS named.
         arn: String,
     },
+    /// The chain gives sessions that end too soon for what is to be signed.
+    #[error(
+        "the session at the end of the chain ends in {} s, and {} s are asked for; \
+         renew the credentials at its source, or let a role's session last longer",
+        left.as_secs(), wanted.as_secs()
+    )]
+    TooShort {
+        /// What is left of the newest session.
+        left: Duration,
+        /// What was asked for.
+        wanted: Duration,
+    },
+    /// What is to be signed is no address, or has a header that is none.
+    #[error("the address for {0} cannot be signed; look at host, port and user")]
+    Unsignable(String),
 }
 
 impl ChainError {
     /// Who has to act.
     pub fn kind(&self) -> ErrorKind {
         match self {
-            Self::Config(_) | Self::WrongAccount { .. } => ErrorKind::Config,
+            Self::Config(_) | Self::WrongAccount { .. } | Self::TooShort { .. } | Self::Unsignable(_) => {
+                ErrorKind::Config
+            }
             Self::Hop(hop) => hop.kind,
         }
     }
@@ -53,7 +71,7 @@ impl ChainError {
     pub fn request_id(&self) -> Option<&str> {
         match self {
             Self::Hop(hop) => hop.request_id.as_deref(),
-            Self::Config(_) | Self::WrongAccount { .. } => None,
+            Self::Config(_) | Self::WrongAccount { .. } | Self::TooShort { .. } | Self::Unsignable(_) => None,
         }
     }
 
