@@ -76,6 +76,13 @@ pub(crate) fn snapshot() -> Snapshot {
     Snapshot { vars: vars.into_iter().collect(), blank }
 }
 
+/// A secret that is in the environment alone, such as `PGPASSWORD`: an option would show it to every process, and a
+/// twin of one in the help. An empty one is none.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the process environment beside clap")]
+pub fn secret(name: &str) -> Option<String> {
+    std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
+}
+
 /// The first of `names` that is set.
 pub(crate) fn first<'e>(vars: &'e Env, names: &[&'static str]) -> Option<(&'static str, &'e str)> {
     names.iter().find_map(|name| vars.get(name).map(|value| (*name, value)))

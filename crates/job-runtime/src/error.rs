@@ -212,6 +212,16 @@ impl Failure for CallError {
     }
 }
 
+impl Failure for ChainError {
+    fn exit(&self) -> Exit {
+        exit_of(self)
+    }
+
+    fn request_id(&self) -> Option<&str> {
+        ChainError::request_id(self)
+    }
+}
+
 /// How a run ends that a failure of the chain ends.
 pub(crate) fn exit_of(chain: &ChainError) -> Exit {
     match chain.kind() {

@@ -1,0 +1,101 @@
+//! The options, and the [`Request`] they make.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "the doc comments of options are help texts, where backticks would show"
+)]
+
+mod connect;
+mod proxy;
+
+use std::ffi::OsString;
+
+use clap::{Args, Subcommand, ValueEnum};
+use job_runtime::{Credentials, Options, Output, env};
+
+use self::connect::ConnectArgs;
+use self::proxy::ProxyArgs;
+use crate::connection::Auth;
+use crate::{Request, Work};
+
+/// Options of rds-connect.
+#[derive(Debug, Args)]
+#[group(skip)]
+pub struct Cli {
+    #[command(subcommand)]
+    work: Option<WorkArgs>,
+
+    #[command(flatten)]
+    connect: ConnectArgs,
+
+    /// Form of the result on stdout
+    ///
+    /// check: json (default) or text. token: text (default; the token alone) or json.
+    #[arg(long, env = env::OUTPUT, value_name = "FORMAT", global = true, help_heading = "Output")]
+    output: Option<Format>,
+}
+
+/// The forms of all sub-commands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// One JSON object
+    Json,
+    /// Text for people
+    Text,
+}
+
+/// What there is to do.
+#[derive(Debug, Subcommand)]
+enum WorkArgs {
+    /// Go through every stage from the name to a first query, timed; what is done where no sub-command is named
+    Check,
+    /// Print an IAM token, as `aws rds generate-db-auth-token` does
+    Token,
+    /// Run a program with PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE and PGSSLROOTCERT set
+    ///
+    /// Signals are passed on to it, and its exit code is the run's. An IAM token is good for 15 minutes: a program that
+    /// connects later needs the proxy.
+    Exec(ExecArgs),
+    /// Take connections on this machine, each with a connection of its own to the database and a fresh token
+    ///
+    /// Runs until it is told to end, or is idle for as long as --exit-when-idle says; --timeout does not count.
+    Proxy(ProxyArgs),
+}
+
+#[derive(Debug, Args)]
+#[group(skip)]
+struct ExecArgs {
+    /// Program and its arguments, after --
+    #[arg(last = true, required = true, value_name = "COMMAND")]
+    command: Vec<OsString>,
+}
+
+impl Options for Cli {
+    type Request = Request;
+
+    fn into_request(self) -> Result<Request, String> {
+        let Self { work, connect, output } = self;
+        let work = work.unwrap_or(WorkArgs::Check);
+        let is_token = matches!(work, WorkArgs::Token);
+        let connection = connect.into_connection(is_token)?;
+        let output = match output {
+            Some(Format::Text) => Output::Text,
+            None if is_token => Output::Text,
+            Some(Format::Json) | None => Output::Json,
+        };
+        let work = match work {
+            WorkArgs::Check => Work::Check(output),
+            WorkArgs::Token => Work::Token(output),
+            WorkArgs::Exec(ExecArgs { command }) => Work::Exec(command),
+            WorkArgs::Proxy(args) => Work::Proxy(Box::new(args.into_proxy()?)),
+        };
+        Ok(Request { connection, work })
+    }
+
+    fn credentials(request: &Request) -> Credentials {
+        match request.connection.auth {
+            Auth::Iam(_) | Auth::Secret(_) => Credentials::Walked,
+            Auth::Folder { .. } | Auth::PasswordFile(_) | Auth::Password(_) => Credentials::None,
+        }
+    }
+}

@@ -1,0 +1,353 @@
+//! The beginning of a connection as PostgreSQL's protocol has it: TLS is asked for, the session described, the user
+//! proved, until the server is ready for queries. Built on the messages of tokio-postgres' own protocol crate, because
+//! tokio-postgres itself neither tells what a server asks for nor gives a connection away, and a proxy needs both.
+
+use std::fmt;
+use std::io;
+use std::time::Duration;
+
+use bytes::{Buf as _, BytesMut};
+use postgres_protocol::authentication::{md5_hash, sasl};
+use postgres_protocol::message::backend::{ErrorFields, Message};
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
+
+use crate::secret::Password;
+
+/// No message before the first query is longer, unless it is no server of PostgreSQL that speaks.
+const LONGEST_MESSAGE: usize = 64 * 1024;
+/// So much is read at once.
+const CHUNK: usize = 8 * 1024;
+/// The header of a message: its kind, and its length with these four bytes.
+const HEADER: usize = 5;
+
+/// What a session begins with.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    pub(crate) user: &'a str,
+    pub(crate) database: &'a str,
+    /// Run-time parameters, such as `application_name`.
+    pub(crate) parameters: &'a [(String, String)],
+    pub(crate) password: Option<&'a Password>,
+}
+
+/// What the server said until it was ready.
+#[derive(Debug, Default)]
+pub(crate) struct Greeting {
+    /// The messages as they came, from the one that accepts the user to the one that says ready.
+    pub(crate) messages: BytesMut,
+    /// What it told of itself.
+    pub(crate) parameters: Vec<(String, String)>,
+    /// Process and secret, to cancel its queries with.
+    pub(crate) key: Option<(i32, i32)>,
+    /// How the user was proved.
+    pub(crate) method: Method,
+}
+
+impl Greeting {
+    /// One of the things that the server told of itself.
+    pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
+        self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+}
+
+/// How a server wants the user to be proved.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// Nothing was asked for.
+    #[default]
+    Trust,
+    /// The password itself: so it is for IAM tokens.
+    Cleartext,
+    Md5,
+    Scram,
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Trust => "nothing",
+            Self::Cleartext => "the password itself (as for IAM tokens)",
+            Self::Md5 => "MD5",
+            Self::Scram => "SCRAM-SHA-256",
+        })
+    }
+}
+
+/// An error that the server reports.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServerError {
+    /// SQLSTATE.
+    pub code: String,
+    /// Its text.
+    pub message: String,
+    /// More of it.
+    pub detail: Option<String>,
+    /// What the server advises.
+    pub hint: Option<String>,
+}
+
+impl ServerError {
+    fn read(mut fields: ErrorFields<'_>) -> io::Result<Self> {
+        use postgres_protocol::message::backend::ErrorField;
+        let mut error = Self::default();
+        let text = |field: &ErrorField<'_>| String::from_utf8_lossy(field.value_bytes()).into_owned();
+        while let Some(field) = fallible_iterator::FallibleIterator::next(&mut fields)? {
+            match field.type_() {
+                b'C' => error.code = text(&field),
+                b'M' => error.message = text(&field),
+                b'D' => error.detail = Some(text(&field)),
+                b'H' => error.hint = Some(text(&field)),
+                _ => {}
+            }
+        }
+        Ok(error)
+    }
+}
+
+impl fmt::Display for ServerError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} (SQLSTATE {})", self.message, self.code)?;
+        if let Some(detail) = &self.detail {
+            write!(f, ", detail: {detail}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(f, ", hint: {hint}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Why a session did not begin.
+#[derive(Debug)]
+pub(crate) enum Trouble {
+    /// The server says no.
+    Refused(ServerError),
+    /// The connection ended.
+    Closed,
+    /// The connection broke.
+    Broken(io::Error),
+    /// No answer for so long.
+    Silent(Duration),
+    /// What answers does not speak PostgreSQL's protocol.
+    Foreign(String),
+    /// The server wants a proof that there is none of.
+    NoPassword(Method),
+    /// The server wants a proof that we cannot give.
+    Unsupported(&'static str),
+    /// The server could not prove that it knows the password, or broke the exchange.
+    Unproved(String),
+}
+
+impl From<io::Error> for Trouble {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            io::ErrorKind::UnexpectedEof => Self::Closed,
+            _ => Self::Broken(error),
+        }
+    }
+}
+
+/// Asks whether the server speaks TLS.
+///
+/// # Errors
+/// It answers otherwise, or not at all.
+pub(crate) async fn ask_for_tls(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    limit: Duration,
+) -> Result<bool, Trouble> {
+    let mut request = BytesMut::new();
+    frontend::ssl_request(&mut request);
+    let asking = async {
+        stream.write_all(&request).await?;
+        match stream.read_u8().await? {
+            b'S' => Ok(true),
+            b'N' => Ok(false),
+            b'E' => {
+                // A server that cannot even make a process for us.
+                let mut reader = Reader { stream, buffer: BytesMut::from(&b"E"[..]) };
+                match reader.next().await?.1 {
+                    Message::ErrorResponse(body) => Err(Trouble::Refused(ServerError::read(body.fields())?)),
+                    _ => Err(Trouble::Foreign("its answer is no error of PostgreSQL".to_owned())),
+                }
+            }
+            other => {
+                Err(Trouble::Foreign(format!("its answer to a request for TLS begins with byte {other}")))
+            }
+        }
+    };
+    timeout(limit, asking).await.unwrap_or(Err(Trouble::Silent(limit)))
+}
+
+/// Begins a session; each answer of the server may take `limit`.
+///
+/// # Errors
+/// See [`Trouble`].
+pub(crate) async fn begin(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    ask: &Ask<'_>,
+    limit: Duration,
+) -> Result<Greeting, Trouble> {
+    let mut out = BytesMut::new();
+    let fixed = [("user", ask.user), ("database", ask.database)];
+    let parameters = ask.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
+    frontend::startup_message(fixed.into_iter().chain(parameters), &mut out)?;
+    stream.write_all(&out).await?;
+    let mut reader = Reader { stream, buffer: BytesMut::with_capacity(CHUNK) };
+    let mut greeting = Greeting::default();
+    let mut proof: Option<sasl::ScramSha256> = None;
+    let mut accepted = false;
+    loop {
+        let (raw, message) = timeout(limit, reader.next()).await.unwrap_or(Err(Trouble::Silent(limit)))?;
+        out.clear();
+        let password = |method| ask.password.map(Password::reveal).ok_or(Trouble::NoPassword(method));
+        match message {
+            Message::AuthenticationOk => accepted = true,
+            Message::AuthenticationCleartextPassword => {
+                greeting.method = Method::Cleartext;
+                frontend::password_message(password(Method::Cleartext)?.as_bytes(), &mut out)?;
+            }
+            Message::AuthenticationMd5Password(body) => {
+                greeting.method = Method::Md5;
+                let password = password(Method::Md5)?.as_bytes();
+                let hashed = md5_hash(ask.user.as_bytes(), password, body.salt());
+                frontend::password_message(hashed.as_bytes(), &mut out)?;
+            }
+            Message::AuthenticationSasl(body) => {
+                greeting.method = Method::Scram;
+                let mut mechanisms = body.mechanisms();
+                let mut plain = false;
+                while let Some(mechanism) = fallible_iterator::FallibleIterator::next(&mut mechanisms)? {
+                    plain |= mechanism == sasl::SCRAM_SHA_256;
+                }
+                if !plain {
+                    return Err(Trouble::Unsupported("a SASL mechanism other than SCRAM-SHA-256"));
+                }
+                // The binding to the TLS channel is left out: the certificate is checked.
+                let scram = sasl::ScramSha256::new(
+                    password(Method::Scram)?.as_bytes(),
+                    sasl::ChannelBinding::unsupported(),
+                );
+                frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), &mut out)?;
+                proof = Some(scram);
+            }
+            Message::AuthenticationSaslContinue(body) => {
+                let scram = proof.as_mut().ok_or_else(out_of_turn)?;
+                scram.update(body.data()).map_err(|error| Trouble::Unproved(error.to_string()))?;
+                frontend::sasl_response(scram.message(), &mut out)?;
+            }
+            Message::AuthenticationSaslFinal(body) => {
+                let scram = proof.as_mut().ok_or_else(out_of_turn)?;
+                scram.finish(body.data()).map_err(|error| Trouble::Unproved(error.to_string()))?;
+            }
+            Message::AuthenticationGss | Message::AuthenticationGssContinue(_) => {
+                return Err(Trouble::Unsupported("GSSAPI"));
+            }
+            Message::AuthenticationKerberosV5 => return Err(Trouble::Unsupported("Kerberos V5")),
+            Message::AuthenticationSspi => return Err(Trouble::Unsupported("SSPI")),
+            Message::AuthenticationScmCredential => return Err(Trouble::Unsupported("SCM credentials")),
+            Message::ErrorResponse(body) => return Err(Trouble::Refused(ServerError::read(body.fields())?)),
+            Message::ParameterStatus(body) => {
+                greeting.parameters.push((body.name()?.to_owned(), body.value()?.to_owned()));
+            }
+            Message::BackendKeyData(body) => greeting.key = Some((body.process_id(), body.secret_key())),
+            Message::NoticeResponse(_) => {}
+            Message::ReadyForQuery(_) if accepted => {
+                greeting.messages.extend_from_slice(&raw);
+                if !reader.buffer.is_empty() {
+                    return Err(Trouble::Foreign("it goes on after it said that it is ready".to_owned()));
+                }
+                return Ok(greeting);
+            }
+            _ => return Err(out_of_turn()),
+        }
+        if accepted {
+            greeting.messages.extend_from_slice(&raw);
+        }
+        if !out.is_empty() {
+            reader.stream.write_all(&out).await?;
+            // It held a password, or what was made of one.
+            zeroize::Zeroize::zeroize(&mut out[..]);
+        }
+    }
+}
+
+/// Runs one statement and gives the columns of its first row as texts.
+///
+/// # Errors
+/// See [`Trouble`].
+pub(crate) async fn first_row(
+    stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    sql: &str,
+    limit: Duration,
+) -> Result<Vec<Option<String>>, Trouble> {
+    let mut out = BytesMut::new();
+    frontend::query(sql, &mut out)?;
+    stream.write_all(&out).await?;
+    let mut reader = Reader { stream, buffer: BytesMut::new() };
+    let (mut row, mut refused) = (Vec::new(), None);
+    loop {
+        let (_, message) = timeout(limit, reader.next()).await.unwrap_or(Err(Trouble::Silent(limit)))?;
+        match message {
+            Message::DataRow(body) if row.is_empty() => {
+                let mut ranges = body.ranges();
+                while let Some(range) = fallible_iterator::FallibleIterator::next(&mut ranges)? {
+                    let bytes = range.and_then(|range| body.buffer().get(range));
+                    row.push(bytes.map(|bytes| String::from_utf8_lossy(bytes).into_owned()));
+                }
+            }
+            // The session is over with some of them; a ready may never come.
+            Message::ErrorResponse(body) => {
+                let error = ServerError::read(body.fields())?;
+                if error.code.starts_with("57P") {
+                    return Err(Trouble::Refused(error));
+                }
+                refused = Some(error);
+            }
+            Message::ReadyForQuery(_) => {
+                return refused.map_or(Ok(row), |error| Err(Trouble::Refused(error)));
+            }
+            _ => {}
+        }
+    }
+}
+
+fn out_of_turn() -> Trouble {
+    Trouble::Foreign("a message of its comes out of turn".to_owned())
+}
+
+/// Reads messages of the server, and nothing beyond the last one that was there.
+struct Reader<'s, S> {
+    stream: &'s mut S,
+    buffer: BytesMut,
+}
+
+impl<S: AsyncRead + Unpin> Reader<'_, S> {
+    /// The next message, as it came and as it is read.
+    async fn next(&mut self) -> Result<(BytesMut, Message), Trouble> {
+        loop {
+            if let Some(raw) = self.take()? {
+                // The protocol's newer minor versions are declined in advance: we ask for 3.0.
+                let message = Message::parse(&mut raw.clone())
+                    .map_err(|_| Trouble::Foreign("a message of its makes no sense".to_owned()))?;
+                let Some(message) = message else { return Err(out_of_turn()) };
+                return Ok((raw, message));
+            }
+            if self.stream.read_buf(&mut self.buffer).await? == 0 {
+                return Err(Trouble::Closed);
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Option<BytesMut>, Trouble> {
+        let Some(header) = self.buffer.get(..HEADER) else { return Ok(None) };
+        let mut length = &header[1..];
+        let length = usize::try_from(length.get_u32()).unwrap_or(usize::MAX);
+        if !(HEADER - 1..=LONGEST_MESSAGE).contains(&length) {
+            return Err(Trouble::Foreign(format!("a message of its claims {length} bytes")));
+        }
+        let whole = length + 1;
+        Ok((self.buffer.len() >= whole).then(|| self.buffer.split_to(whole)))
+    }
+}

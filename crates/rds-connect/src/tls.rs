@@ -1,0 +1,272 @@
+//! TLS with the server: whom to trust, and what there is to say about a certificate.
+
+mod names;
+mod verifier;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use aws_smithy_types::DateTime;
+use job_runtime::rfc3339;
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
+use rustls::{CertificateError, ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
+
+use self::names::Names;
+use self::verifier::Verifier;
+use crate::connection::{SslMode, TlsChoice, region_of};
+
+/// The roots of RDS, each under a comment with its name.
+const RDS_BUNDLE: &str = include_str!("../data/rds-ca-bundle.pem");
+
+/// The built-in roots of RDS, for programs that want a file.
+pub(crate) fn bundle_pem() -> &'static str {
+    RDS_BUNDLE
+}
+
+/// How to speak TLS with the servers of one connection.
+pub(crate) struct Tls {
+    mode: SslMode,
+    provider: Arc<CryptoProvider>,
+    roots: Arc<RootCertStore>,
+    /// The file that the roots are from; else they are those built in.
+    file: Option<PathBuf>,
+    /// Whether the bundle holds roots for the region of the first host.
+    covered: Option<String>,
+}
+
+/// What is known of a connection's TLS.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct TlsFacts {
+    /// Such as `TLSv1.3`.
+    pub(crate) version: String,
+    /// Such as `TLS13_AES_256_GCM_SHA384`.
+    pub(crate) cipher: String,
+    /// Names in the server's certificate.
+    pub(crate) names: Vec<String>,
+    /// Who has signed it.
+    pub(crate) issuer: Option<String>,
+}
+
+/// Why there is no TLS.
+#[derive(Debug)]
+pub(crate) struct TlsTrouble {
+    /// What happened, as a fragment.
+    pub(crate) what: String,
+    /// What to look at.
+    pub(crate) advice: Vec<String>,
+    /// Whether it may be another time.
+    pub(crate) passing: bool,
+}
+
+impl Tls {
+    /// Reads the roots. `None` for plain text.
+    ///
+    /// # Errors
+    /// The file of roots cannot be read, or holds no certificate.
+    pub(crate) fn new(choice: &TlsChoice, host: Option<&str>) -> Result<Option<Self>, String> {
+        let (mut roots, mut covered) = (RootCertStore::empty(), None);
+        match (&choice.root_cert, choice.mode) {
+            (_, SslMode::Disable) => return Ok(None),
+            (Some(path), _) => add_file(&mut roots, path)?,
+            // Nobody is asked.
+            (None, SslMode::Require) => {}
+            (None, SslMode::VerifyCa | SslMode::VerifyFull) => {
+                let region = host.and_then(region_of);
+                let found = add_bundle(&mut roots, region);
+                covered = region.filter(|_| !found).map(str::to_owned);
+                // RDS Proxy has certificates of Amazon's public authority.
+                roots.roots.extend_from_slice(webpki_roots::TLS_SERVER_ROOTS);
+            }
+        }
+        Ok(Some(Self {
+            mode: choice.mode,
+            provider: Arc::new(ring::default_provider()),
+            roots: Arc::new(roots),
+            file: choice.root_cert.clone(),
+            covered,
+        }))
+    }
+
+    /// Shakes hands with the server `host`.
+    ///
+    /// # Errors
+    /// No TLS, or a server that is not to be trusted.
+    pub(crate) async fn handshake(
+        &self,
+        tcp: TcpStream,
+        host: &str,
+    ) -> Result<(TlsStream<TcpStream>, TlsFacts), TlsTrouble> {
+        let odd = |what: String| TlsTrouble { what, advice: Vec::new(), passing: false };
+        let name = ServerName::try_from(host.to_owned())
+            .map_err(|_| odd(format!("`{host}` is no name that a certificate could have")))?;
+        let verifier = Verifier::new(self.mode, Arc::clone(&self.roots), &self.provider)
+            .map_err(|error| odd(error.to_string()))?;
+        let verifier = Arc::new(verifier);
+        let mut config = ClientConfig::builder_with_provider(Arc::clone(&self.provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| odd(error.to_string()))?
+            .dangerous()
+            .with_custom_certificate_verifier(Arc::clone(&verifier) as _)
+            .with_no_client_auth();
+        // PostgreSQL gives no tickets.
+        config.resumption = rustls::client::Resumption::disabled();
+        match TlsConnector::from(Arc::new(config)).connect(name, tcp).await {
+            Ok(stream) => {
+                let connection = stream.get_ref().1;
+                let text = |debug: Option<String>| debug.unwrap_or_default();
+                let seen = verifier.seen().unwrap_or_default();
+                let facts = TlsFacts {
+                    version: text(connection.protocol_version().map(|version| format!("{version:?}")))
+                        .replace("v1_", "v1."),
+                    cipher: text(
+                        connection.negotiated_cipher_suite().map(|suite| format!("{:?}", suite.suite())),
+                    ),
+                    names: seen.all(),
+                    issuer: seen.issuer,
+                };
+                Ok((stream, facts))
+            }
+            Err(error) => Err(self.trouble(&error, verifier.seen().as_ref(), host)),
+        }
+    }
+
+    /// What a failed handshake means.
+    fn trouble(&self, error: &std::io::Error, seen: Option<&Names>, host: &str) -> TlsTrouble {
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>());
+        let seen = seen.cloned().unwrap_or_default();
+        let shown = seen.to_string();
+        let (what, advice) = match inner {
+            Some(rustls::Error::InvalidCertificate(problem)) => match problem {
+                CertificateError::NotValidForName | CertificateError::NotValidForNameContext { .. } => (
+                    format!("the server's certificate is not for {host}, but for {}", seen.all().join(", ")),
+                    vec![
+                        "--host must be the endpoint's own name; where another name or address leads to it, give the \
+                         endpoint with --host and the address with --hostaddr"
+                            .to_owned(),
+                        "for an IAM token by way of a CNAME, --sign-host; --sslmode verify-ca leaves the name out"
+                            .to_owned(),
+                    ],
+                ),
+                CertificateError::Expired | CertificateError::ExpiredContext { .. } => (
+                    format!("the server's certificate ({shown}) has expired{}", since(problem)),
+                    vec![
+                        "rotate the instance's certificate (`aws rds modify-db-instance --ca-certificate-identifier \
+                         rds-ca-rsa2048-g1`)"
+                            .to_owned(),
+                        "the clock of this machine".to_owned(),
+                    ],
+                ),
+                CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => (
+                    format!("the server's certificate ({shown}) is not valid yet"),
+                    vec!["the clock of this machine".to_owned()],
+                ),
+                CertificateError::UnknownIssuer => (self.unknown_issuer(&seen), self.other_roots()),
+                other => (format!("the server's certificate ({shown}) is refused: {other:?}"), self.other_roots()),
+            },
+            Some(other) => (
+                format!("the server does not speak TLS as it should: {other}"),
+                vec!["whether host and port are those of the database".to_owned()],
+            ),
+            None => {
+                let what = match error.kind() {
+                    std::io::ErrorKind::UnexpectedEof => {
+                        "the server closed the connection during the TLS handshake".to_owned()
+                    }
+                    _ => format!("the connection broke during the TLS handshake: {error}"),
+                };
+                return TlsTrouble { what, advice: Vec::new(), passing: true };
+            }
+        };
+        TlsTrouble { what, advice, passing: false }
+    }
+
+    fn unknown_issuer(&self, seen: &Names) -> String {
+        let issuer = seen.issuer.as_deref().unwrap_or("an unnamed authority");
+        let roots = match &self.file {
+            Some(file) => format!("not in {}", file.display()),
+            None => "not among the built-in roots (RDS's, see --version, and Mozilla's)".to_owned(),
+        };
+        format!("the server's certificate ({seen}) is signed by {issuer}, which is {roots}")
+    }
+
+    fn other_roots(&self) -> Vec<String> {
+        let bundle = "https://truststore.pki.rds.amazonaws.com/global/global-bundle.pem";
+        let mut advice = match &self.file {
+            Some(_) => vec![format!("put the authority into that file; RDS's are in {bundle}")],
+            None => vec![format!(
+                "give the authority's certificate with --ssl-root-cert; RDS's newest are in {bundle}"
+            )],
+        };
+        if let Some(region) = &self.covered {
+            advice.insert(
+                0,
+                format!("the built-in bundle holds no root of {region}: it is older than the region"),
+            );
+        }
+        advice.push("whether something between here and the database speaks TLS in its place".to_owned());
+        advice
+    }
+}
+
+/// When a certificate has expired.
+fn since(problem: &CertificateError) -> String {
+    let CertificateError::ExpiredContext { not_after, .. } = problem else { return String::new() };
+    on(*not_after).map(|date| format!(" on {date}")).unwrap_or_default()
+}
+
+fn on(time: UnixTime) -> Option<String> {
+    rfc3339(DateTime::from_secs(i64::try_from(time.as_secs()).ok()?))
+}
+
+/// Adds the certificates of a PEM file; at least one.
+fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+    let failed = |what: String| format!("could not read the roots in {}: {what}", path.display());
+    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
+    let (mut held, mut usable) = (false, false);
+    for certificate in certificates {
+        held = true;
+        usable |= roots.add(certificate.map_err(|error| failed(error.to_string()))?).is_ok();
+    }
+    match (held, usable) {
+        (_, true) => Ok(()),
+        (true, false) => Err(failed("it holds no certificate that can be understood".to_owned())),
+        (false, _) => Err(failed("it holds no certificate".to_owned())),
+    }
+}
+
+/// Adds the roots of `region` from the built-in bundle and tells whether there are any. Where the region is not known,
+/// or has none there, all are added: a certificate costs some microseconds to read, and there are three of a region.
+fn add_bundle(roots: &mut RootCertStore, region: Option<&str>) -> bool {
+    let of_region = |comment: &str| region.is_some_and(|region| comment.contains(&format!(" {region} ")));
+    let of_others = |_: &str| true;
+    if add_sections(roots, of_region) > 0 {
+        return true;
+    }
+    add_sections(roots, of_others);
+    region.is_none()
+}
+
+/// Adds the certificates under the comments that are `wanted`; a comment begins with `#`.
+fn add_sections(roots: &mut RootCertStore, wanted: impl Fn(&str) -> bool) -> usize {
+    let mut added = 0;
+    let mut comment = "";
+    for (at, _) in RDS_BUNDLE.match_indices("-----BEGIN CERTIFICATE-----") {
+        let before = &RDS_BUNDLE[..at];
+        comment =
+            before.trim_end().lines().next_back().filter(|line| line.starts_with('#')).unwrap_or(comment);
+        if !wanted(comment) {
+            continue;
+        }
+        if let Ok(certificate) = CertificateDer::from_pem_slice(&RDS_BUNDLE.as_bytes()[at..])
+            && roots.add(certificate).is_ok()
+        {
+            added += 1;
+        }
+    }
+    added
+}
