@@ -14,6 +14,7 @@ use crate::cloud::Cloud;
 use crate::fault::Fault;
 use crate::glue::{Course, Run};
 use crate::lambda::{FunctionCourse, Invocation};
+use crate::rds::{self, Login};
 use crate::record::Call;
 use crate::redshift::Statement;
 use crate::sagemaker::{EndpointCourse, Inference, TrainingCourse, TrainingJob};
@@ -253,6 +254,20 @@ impl Sandbox {
     /// [`Error::Refused`] where there is no such statement or it is over.
     pub fn cancel_statement(&self, id: &str) -> Result<(), Error> {
         self.cloud.cancel_statement(id)
+    }
+
+    /// The logins with tokens that databases asked about, oldest first.
+    pub fn logins(&self) -> Vec<Login> {
+        self.cloud.record().logins.clone()
+    }
+
+    /// A token for RDS as a client makes it: a new session of the role signs it for a user and an endpoint
+    /// (`HOST:PORT`).
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no role of this ARN.
+    pub fn rds_token(&self, role: &str, endpoint: &str, user: &str) -> Result<String, Error> {
+        rds::token(&self.cloud, role, endpoint, user)
     }
 
     /// The data of an S3 object, if it is there.

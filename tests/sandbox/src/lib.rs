@@ -32,6 +32,7 @@ mod metadata;
 mod oidc;
 mod policy;
 mod protocol;
+mod rds;
 mod record;
 mod redshift;
 mod refusal;
@@ -58,6 +59,7 @@ pub use lambda::{
 };
 pub use logs::{LogGroup, LogsWorld, StreamLine};
 pub use policy::{Rule, RuleError};
+pub use rds::{Login, LoginRefusal, RdsDatabase, RdsWorld};
 pub use record::Call;
 pub use redshift::{
     Cluster, DatabaseSecret, RedshiftWorld, Statement, StatementCourse, StatementOwner, Workgroup,

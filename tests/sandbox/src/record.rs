@@ -6,6 +6,8 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::rds::Login;
+
 /// One request, as the sandbox saw it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
@@ -52,6 +54,8 @@ pub(crate) struct Record {
     pub(crate) calls: Vec<Call>,
     /// Request lines that the proxy port saw.
     pub(crate) proxied: Vec<String>,
+    /// Logins to databases.
+    pub(crate) logins: Vec<Login>,
     pub(crate) secrets: BTreeSet<String>,
 }
 

@@ -11,6 +11,7 @@ use crate::glue::GlueWorld;
 use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
 use crate::policy::Rule;
+use crate::rds::RdsWorld;
 use crate::redshift::RedshiftWorld;
 use crate::s3::S3World;
 use crate::sagemaker::{Endpoint, SageMakerWorld};
@@ -54,6 +55,9 @@ pub struct World {
     /// Redshift clusters and workgroups, and what becomes of statements.
     #[serde(default)]
     pub redshift: RedshiftWorld,
+    /// Databases with IAM authentication.
+    #[serde(default)]
+    pub rds: RdsWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -207,9 +211,10 @@ impl World {
         let clusters = self.redshift.clusters.iter().map(|cluster| (&cluster.account, &cluster.region));
         let workgroups =
             self.redshift.workgroups.iter().map(|workgroup| (&workgroup.account, &workgroup.region));
+        let databases = self.rds.databases.iter().map(|database| (&database.account, &database.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
-        let homes = homes.chain(clusters).chain(workgroups);
+        let homes = homes.chain(clusters).chain(workgroups).chain(databases);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -258,6 +263,7 @@ impl World {
             return wrong(format!("no account `{id}`"));
         }
         self.redshift.check()?;
+        self.rds.check()?;
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
             return wrong("a training course needs a step".into());
