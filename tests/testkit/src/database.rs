@@ -137,6 +137,7 @@ impl Database {
     }
 
     /// A reader of this database: a hot standby, on a port of its own.
+    #[must_use]
     pub fn reader(&self) -> Self {
         let (home, port) = (Home::empty(), free_port());
         let mut copy = as_owner(binary("pg_basebackup"));
@@ -164,19 +165,21 @@ impl Database {
         self.server.psql(args)
     }
 
-    /// What psql prints who comes as everybody does, by TLS and with a password or a token, or what it complains of.
-    ///
-    /// # Errors
-    /// psql's standard error where it does not end well.
-    pub fn log_in(&self, user: &str, password: &str, sql: &str) -> Result<String, String> {
-        let (host, port, name) = (Self::HOST, self.port(), Self::NAME);
-        let address = format!("host={host} hostaddr=127.0.0.1 port={port} dbname={name} user={user}");
-        let mut psql = Command::new(binary("psql"));
-        psql.env_clear().env("PGPASSWORD", password).env("PGSSLMODE", "verify-full");
-        psql.env("PGSSLROOTCERT", &self.ca).args(["-X", "-At", "-c", sql, "-d", &address]);
-        let output = psql.output().expect("psql runs");
-        let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("psql speaks UTF-8");
-        if output.status.success() { Ok(text(output.stdout)) } else { Err(text(output.stderr)) }
+    /// A program of `PostgreSQL` (`psql`, `pgbench`) that comes as everybody does, by TLS that is verified and with a
+    /// password or a token. Its environment says all of it, and can be changed.
+    pub fn client(&self, program: &str, user: &str, password: &str) -> Command {
+        let mut client = Command::new(binary(program));
+        client.env_clear().envs([
+            ("PGHOST", Self::HOST),
+            ("PGHOSTADDR", "127.0.0.1"),
+            ("PGPORT", &self.port().to_string()),
+            ("PGDATABASE", Self::NAME),
+            ("PGUSER", user),
+            ("PGPASSWORD", password),
+            ("PGSSLMODE", "verify-full"),
+        ]);
+        client.env("PGSSLROOTCERT", &self.ca);
+        client
     }
 
     /// What the server has logged.
@@ -234,34 +237,120 @@ mod tests {
     use crate::Worlds;
 
     const ROLE: &str = "arn:aws:iam::222222222222:role/external-glue";
+    /// Who is logged in, over TLS or not, on a writer or a reader.
+    const WHO: &str =
+        "select current_user, ssl, pg_is_in_recovery() from pg_stat_ssl where pid = pg_backend_pid()";
 
     fn sandbox() -> Sandbox {
         Sandbox::start(World::from_toml(Worlds::TWO_ACCOUNTS).unwrap()).unwrap()
     }
 
+    fn start(sandbox: &Sandbox, tls: Tls) -> Database {
+        Database::start(sandbox, DatabaseSettings { tls, ..DatabaseSettings::default() })
+    }
+
+    /// What psql says to [`WHO`], or what it complains of.
+    fn ask(mut psql: Command) -> Result<String, String> {
+        let output = psql.args(["-X", "-At", "-c", WHO]).output().unwrap();
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
+        if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
+    }
+
+    fn log_in(database: &Database, user: &str, password: &str) -> Result<String, String> {
+        ask(database.client("psql", user, password))
+    }
+
+    #[track_caller]
+    fn assert_refused(end: Result<String, String>, text: &str) {
+        let error = end.unwrap_err();
+        assert!(error.contains(text), "no `{text}` in {error}");
+    }
+
     #[test]
     fn it_lets_in_by_token_and_by_password() {
         let sandbox = sandbox();
-        let database = Database::start(&sandbox, DatabaseSettings::default());
+        let database = start(&sandbox, Tls::Right);
         let endpoint = format!("{}:{}", Database::HOST, database.port());
         let token = |user| sandbox.rds_token(ROLE, &endpoint, user).unwrap();
         let good = token(Database::IAM_USER);
+        // More than pam_exec would pass on.
         assert!(good.len() > 800);
-        let who = "select current_user, ssl from pg_stat_ssl where pid = pg_backend_pid()";
-        assert_eq!(database.log_in(Database::IAM_USER, &good, who), Ok("iam_demo_user|t\n".into()));
-        assert_eq!(database.log_in(Database::USER, Database::PASSWORD, who), Ok("app|t\n".into()));
+        assert_eq!(log_in(&database, Database::IAM_USER, &good), Ok("iam_demo_user|t|f".into()));
+        assert_eq!(log_in(&database, Database::USER, Database::PASSWORD), Ok("app|t|f".into()));
 
-        let refused = |user, password: &str| database.log_in(user, password, who).unwrap_err();
-        let error = refused(Database::IAM_USER, &token("app"));
-        assert!(error.contains("PAM authentication failed for user \"iam_demo_user\""), "{error}");
-        let unallowed = Database::UNALLOWED_USER;
-        assert!(refused(unallowed, &token(unallowed)).contains("PAM authentication failed"));
-        let ungranted = Database::UNGRANTED_USER;
-        assert!(refused(ungranted, &token(ungranted)).contains("password authentication failed"));
-        assert!(refused(Database::USER, "wrong").contains("password authentication failed"));
+        let refused = |user, password: &str, text| assert_refused(log_in(&database, user, password), text);
+        let (unallowed, ungranted) = (Database::UNALLOWED_USER, Database::UNGRANTED_USER);
+        refused(Database::IAM_USER, &token("app"), "PAM authentication failed for user \"iam_demo_user\"");
+        refused(unallowed, &token(unallowed), "PAM authentication failed for user \"iam_other_user\"");
+        refused(ungranted, &token(ungranted), "password authentication failed for user");
+        refused(Database::USER, "wrong", "password authentication failed for user");
 
         let ends: Vec<_> = sandbox.logins().into_iter().map(|login| login.refused).collect();
         assert_eq!(ends, [None, Some(LoginRefusal::WrongUser), Some(LoginRefusal::NotAllowed)]);
         assert!(sandbox.secrets().contains(&good));
+
+        let mut plain = database.client("psql", Database::USER, Database::PASSWORD);
+        plain.env("PGSSLMODE", "disable");
+        assert_refused(ask(plain), "no pg_hba.conf entry for host");
+    }
+
+    #[test]
+    fn it_presents_itself_as_it_is_told() {
+        let sandbox = sandbox();
+        for (tls, text) in [
+            (Tls::OtherName, "certificate for \"other.cluster-abc123.us-east-2.rds.amazonaws.com\""),
+            (Tls::Expired, "certificate verify failed"),
+            (Tls::OtherAuthority, "certificate verify failed"),
+            (Tls::Off, "server does not support SSL"),
+        ] {
+            let database = start(&sandbox, tls);
+            assert_refused(log_in(&database, Database::USER, Database::PASSWORD), text);
+            let mut easy = database.client("psql", Database::USER, Database::PASSWORD);
+            easy.env("PGSSLMODE", "prefer").env_remove("PGSSLROOTCERT");
+            let secure = if tls == Tls::Off { "app|f|f" } else { "app|t|f" };
+            assert_eq!(ask(easy), Ok(secure.into()), "{tls:?}");
+        }
+    }
+
+    #[test]
+    fn a_reader_follows_and_cannot_be_written_to() {
+        let sandbox = sandbox();
+        let database = start(&sandbox, Tls::Right);
+        let reader = database.reader();
+        let endpoint = format!("{}:{}", Database::READER, reader.port());
+        let token = sandbox.rds_token(ROLE, &endpoint, Database::IAM_USER).unwrap();
+        let mut psql = reader.client("psql", Database::IAM_USER, &token);
+        psql.env("PGHOST", Database::READER);
+        assert_eq!(ask(psql), Ok("iam_demo_user|t|t".into()));
+        let mut psql = reader.client("psql", Database::USER, Database::PASSWORD);
+        psql.env("PGTARGETSESSIONATTRS", "read-write");
+        assert_refused(ask(psql), "session is read-only");
+        database.psql(&["-c", "create table followed as select 1"]);
+        let follows = || reader.psql(&["-At", "-c", "select to_regclass('followed') is not null"]) == "t\n";
+        assert!((0..200).any(|_| follows()));
+    }
+
+    #[test]
+    fn it_ends_and_starts_on_the_same_port() {
+        let sandbox = sandbox();
+        let settings = DatabaseSettings { max_connections: 4, ..DatabaseSettings::default() };
+        let mut database = Database::start(&sandbox, settings);
+        for how in [Shutdown::Fast, Shutdown::Immediate] {
+            database.stop(how);
+            let end = log_in(&database, Database::USER, Database::PASSWORD);
+            assert_refused(end, "Connection refused");
+            database.resume();
+            let end = log_in(&database, Database::USER, Database::PASSWORD);
+            assert_eq!(end, Ok("app|t|f".into()), "{}", database.log());
+        }
+        // One place besides the superuser's three.
+        let mut first = database.client("psql", Database::USER, Database::PASSWORD);
+        let mut first = first.args(["-X", "-c", "select pg_sleep(60)"]).spawn().unwrap();
+        let others = "select count(*) from pg_stat_activity where usename = 'app' and state = 'active'";
+        assert!((0..500).any(|_| database.psql(&["-At", "-c", others]) == "1\n"));
+        let end = log_in(&database, Database::USER, Database::PASSWORD);
+        assert_refused(end, "remaining connection slots are reserved");
+        database.stop(Shutdown::Fast);
+        assert!(!first.wait().unwrap().success());
     }
 }
