@@ -27,6 +27,9 @@ pub struct World {
     pub region: String,
     /// Life of every role session in seconds, whatever was asked for.
     pub session_seconds: Option<u32>,
+    /// Length of every session token in characters.
+    #[serde(default = "default_token_length")]
+    pub session_token_length: usize,
     /// How far the sandbox's clock is ahead of the machine's, in seconds.
     #[serde(default)]
     pub clock_ahead_seconds: i64,
@@ -297,6 +300,11 @@ fn default_partition() -> String {
 
 fn default_path() -> String {
     "/".into()
+}
+
+/// Real tokens are this long or longer.
+fn default_token_length() -> usize {
+    528
 }
 
 /// IAM's default `MaxSessionDuration`.
