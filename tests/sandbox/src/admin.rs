@@ -24,6 +24,7 @@ struct Query {
     endpoint: String,
     bucket: String,
     key: String,
+    secret: String,
     id: String,
     resource: String,
     port: String,
@@ -42,8 +43,23 @@ impl Default for Query {
         let (lifetime, by) = (Duration::from_hours(1), Duration::ZERO);
         let (job, id, function, endpoint) = (none(), none(), none(), none());
         let (bucket, key, issuer, sub, aud) = (none(), none(), none(), none(), none());
-        let (resource, port) = (none(), none());
-        Self { job, function, endpoint, bucket, key, id, resource, port, issuer, sub, aud, lifetime, by }
+        let (resource, port, secret) = (none(), none(), none());
+        Self {
+            job,
+            function,
+            endpoint,
+            bucket,
+            key,
+            secret,
+            id,
+            resource,
+            port,
+            issuer,
+            sub,
+            aud,
+            lifetime,
+            by,
+        }
     }
 }
 
@@ -116,6 +132,10 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
             rds::login(cloud, Knock { resource_id: &query.resource, port, user, token })
                 .map_err(Refused::Login)?;
             done()
+        }
+        ("PUT", "secret") => {
+            let value = String::from_utf8_lossy(&incoming.body).into_owned();
+            written(&json!({ "version": cloud.rotate_secret(&query.secret, value)? }))
         }
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
         ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),

@@ -142,7 +142,8 @@ impl Sandbox {
         self.cloud.record().proxied.clone()
     }
 
-    /// Every secret there is: secret keys, session tokens, web identity tokens, authorization tokens.
+    /// Every secret there is: secret keys, session tokens, web identity tokens, authorization tokens, what is in
+    /// the secrets of Secrets Manager, and tokens that databases saw.
     pub fn secrets(&self) -> Vec<String> {
         self.cloud.record().secrets.iter().cloned().collect()
     }
@@ -268,6 +269,15 @@ impl Sandbox {
     /// [`Error::World`] where there is no role of this ARN.
     pub fn rds_token(&self, role: &str, endpoint: &str, user: &str) -> Result<String, Error> {
         rds::token(&self.cloud, role, endpoint, user)
+    }
+
+    /// Gives a secret another value, as a rotation does: the former one becomes `AWSPREVIOUS`. Tells the id of the
+    /// new version.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no secret of this name.
+    pub fn rotate_secret(&self, name: &str, value: impl Into<String>) -> Result<String, Error> {
+        self.cloud.rotate_secret(name, value.into())
     }
 
     /// The data of an S3 object, if it is there.

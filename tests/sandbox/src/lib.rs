@@ -39,6 +39,7 @@ mod refusal;
 mod rest;
 mod s3;
 mod sagemaker;
+mod secretsmanager;
 mod server;
 mod service;
 mod sigv4;
@@ -69,6 +70,7 @@ pub use sagemaker::{
     AsyncOutput, Endpoint, EndpointCourse, Inference, ModelFailure, ModelStreamError, SageMakerWorld,
     TrainingCourse, TrainingJob, TrainingLog, TrainingStep,
 };
+pub use secretsmanager::{Secret, SecretsManagerWorld};
 pub use service::{Operation, operations};
 pub use world::{Account, ContainerCredentials, InstanceMetadata, Issuer, Role, Trust, User, World};
 

@@ -15,6 +15,7 @@ use crate::rds::RdsWorld;
 use crate::redshift::RedshiftWorld;
 use crate::s3::S3World;
 use crate::sagemaker::{Endpoint, SageMakerWorld};
+use crate::secretsmanager::SecretsManagerWorld;
 
 /// The AWS that a sandbox plays: accounts, identity providers, roles, services, faults.
 ///
@@ -61,6 +62,9 @@ pub struct World {
     /// Databases with IAM authentication.
     #[serde(default)]
     pub rds: RdsWorld,
+    /// Secrets.
+    #[serde(default)]
+    pub secretsmanager: SecretsManagerWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -215,9 +219,10 @@ impl World {
         let workgroups =
             self.redshift.workgroups.iter().map(|workgroup| (&workgroup.account, &workgroup.region));
         let databases = self.rds.databases.iter().map(|database| (&database.account, &database.region));
+        let secrets = self.secretsmanager.secrets.iter().map(|secret| (&secret.account, &secret.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
-        let homes = homes.chain(clusters).chain(workgroups).chain(databases);
+        let homes = homes.chain(clusters).chain(workgroups).chain(databases).chain(secrets);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -267,6 +272,7 @@ impl World {
         }
         self.redshift.check()?;
         self.rds.check()?;
+        self.secretsmanager.check()?;
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
             return wrong("a training course needs a step".into());
