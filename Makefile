@@ -18,7 +18,7 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 # A network of a test's own (ip, unshare), a library that moves a clock (cc).
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
-# What the sandbox's Redshift runs SQL on; tests start servers of their own.
+# What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
 
 .PHONY: demo

@@ -182,6 +182,15 @@ impl Database {
         client
     }
 
+    /// What Secrets Manager keeps for [`Self::USER`], as RDS writes it.
+    pub fn secret(&self) -> String {
+        let (host, port, name) = (Self::HOST, self.port(), Self::NAME);
+        let (user, password) = (Self::USER, Self::PASSWORD);
+        format!(
+            r#"{{"engine":"postgres","host":"{host}","port":{port},"dbname":"{name}","username":"{user}","password":"{password}"}}"#
+        )
+    }
+
     /// What the server has logged.
     pub fn log(&self) -> String {
         self.server.log()
