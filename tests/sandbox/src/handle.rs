@@ -14,6 +14,7 @@ use crate::cloud::Cloud;
 use crate::fault::Fault;
 use crate::glue::{Course, Run};
 use crate::lambda::{FunctionCourse, Invocation};
+use crate::rds::{self, Login};
 use crate::record::Call;
 use crate::redshift::Statement;
 use crate::sagemaker::{EndpointCourse, Inference, TrainingCourse, TrainingJob};
@@ -141,7 +142,8 @@ impl Sandbox {
         self.cloud.record().proxied.clone()
     }
 
-    /// Every secret there is: secret keys, session tokens, web identity tokens, authorization tokens.
+    /// Every secret there is: secret keys, session tokens, web identity tokens, authorization tokens, what is in
+    /// the secrets of Secrets Manager, and tokens that databases saw.
     pub fn secrets(&self) -> Vec<String> {
         self.cloud.record().secrets.iter().cloned().collect()
     }
@@ -253,6 +255,29 @@ impl Sandbox {
     /// [`Error::Refused`] where there is no such statement or it is over.
     pub fn cancel_statement(&self, id: &str) -> Result<(), Error> {
         self.cloud.cancel_statement(id)
+    }
+
+    /// The logins with tokens that databases asked about, oldest first.
+    pub fn logins(&self) -> Vec<Login> {
+        self.cloud.record().logins.clone()
+    }
+
+    /// A token for RDS as a client makes it: a new session of the role signs it for a user and an endpoint
+    /// (`HOST:PORT`).
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no role of this ARN.
+    pub fn rds_token(&self, role: &str, endpoint: &str, user: &str) -> Result<String, Error> {
+        rds::token(&self.cloud, role, endpoint, user)
+    }
+
+    /// Gives a secret another value, as a rotation does: the former one becomes `AWSPREVIOUS`. Tells the id of the
+    /// new version.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no secret of this name.
+    pub fn rotate_secret(&self, name: &str, value: impl Into<String>) -> Result<String, Error> {
+        self.cloud.rotate_secret(name, value.into())
     }
 
     /// The data of an S3 object, if it is there.

@@ -103,6 +103,7 @@ pub(crate) struct Directory {
     roles: BTreeMap<String, Arc<KnownRole>>,
     credentials: HashMap<String, Credential>,
     session_seconds: Option<u32>,
+    token_length: usize,
 }
 
 impl Directory {
@@ -111,6 +112,7 @@ impl Directory {
             roles: BTreeMap::new(),
             credentials: HashMap::new(),
             session_seconds: world.session_seconds,
+            token_length: world.session_token_length,
         };
         for (id, account) in &world.accounts {
             directory.add_account(id, account);
@@ -168,8 +170,7 @@ impl Directory {
         let issued = Issued {
             access_key: iam_id("ASIA", 16),
             secret: base64(&random::<30>()),
-            // Real tokens are this long or longer.
-            token: format!("IQoJb3JpZ2luX2Vj{}", base64(&[random::<192>(), random::<192>()].concat())),
+            token: session_token(self.token_length),
             expires: now + Duration::seconds(seconds.into()),
             arn: format!("arn:{partition}:sts::{account}:assumed-role/{name}/{}", wish.session_name),
             id: format!("{}:{}", known.id, wish.session_name),
@@ -201,6 +202,15 @@ impl Directory {
             credential.expires = credential.expires.map(|expires| expires.min(now));
         }
     }
+}
+
+/// A token as STS makes them, of so many characters.
+fn session_token(length: usize) -> String {
+    const START: &str = "IQoJb3JpZ2luX2Vj";
+    // 48 bytes are 64 characters.
+    let pieces = std::iter::repeat_with(|| base64(&random::<48>()));
+    let letters: String = pieces.take(length.div_ceil(64)).collect();
+    START.chars().chain(letters.chars()).take(length).collect()
 }
 
 /// What an `AssumeRole` brings that a trust policy can ask about.

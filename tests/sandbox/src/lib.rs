@@ -32,12 +32,14 @@ mod metadata;
 mod oidc;
 mod policy;
 mod protocol;
+mod rds;
 mod record;
 mod redshift;
 mod refusal;
 mod rest;
 mod s3;
 mod sagemaker;
+mod secretsmanager;
 mod server;
 mod service;
 mod sigv4;
@@ -58,6 +60,7 @@ pub use lambda::{
 };
 pub use logs::{LogGroup, LogsWorld, StreamLine};
 pub use policy::{Rule, RuleError};
+pub use rds::{Login, LoginRefusal, RdsDatabase, RdsWorld};
 pub use record::Call;
 pub use redshift::{
     Cluster, DatabaseSecret, RedshiftWorld, Statement, StatementCourse, StatementOwner, Workgroup,
@@ -67,6 +70,7 @@ pub use sagemaker::{
     AsyncOutput, Endpoint, EndpointCourse, Inference, ModelFailure, ModelStreamError, SageMakerWorld,
     TrainingCourse, TrainingJob, TrainingLog, TrainingStep,
 };
+pub use secretsmanager::{Secret, SecretsManagerWorld};
 pub use service::{Operation, operations};
 pub use world::{Account, ContainerCredentials, InstanceMetadata, Issuer, Role, Trust, User, World};
 

@@ -6,11 +6,13 @@ use std::time::Duration;
 use serde::Serialize;
 use serde_json::Value;
 
+use crate::rds::Login;
+
 /// One request, as the sandbox saw it.
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
     /// Service in lower case: `sts`, `glue`, `logs`, `lambda`, `s3`, `sagemaker-runtime`, `sagemaker`,
-    /// `redshift-data`, `container-credentials`, `instance-metadata`; `unknown` otherwise.
+    /// `redshift-data`, `secretsmanager`, `container-credentials`, `instance-metadata`; `unknown` otherwise.
     pub service: String,
     /// Operation, as the service names it; method and path where no service is known.
     pub operation: String,
@@ -52,6 +54,8 @@ pub(crate) struct Record {
     pub(crate) calls: Vec<Call>,
     /// Request lines that the proxy port saw.
     pub(crate) proxied: Vec<String>,
+    /// Logins to databases.
+    pub(crate) logins: Vec<Login>,
     pub(crate) secrets: BTreeSet<String>,
 }
 

@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, redshift, s3, sagemaker, sts};
+use crate::{container, glue, lambda, logs, metadata, redshift, s3, sagemaker, secretsmanager, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,7 @@ pub(crate) enum Service {
     SageMakerRuntime,
     SageMaker,
     RedshiftData,
+    SecretsManager,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -59,6 +60,7 @@ impl Service {
         Self::SageMakerRuntime,
         Self::SageMaker,
         Self::RedshiftData,
+        Self::SecretsManager,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -98,6 +100,7 @@ impl Service {
             Self::SageMakerRuntime => "sagemaker-runtime",
             Self::SageMaker => "sagemaker",
             Self::RedshiftData => "redshift-data",
+            Self::SecretsManager => "secretsmanager",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -121,6 +124,7 @@ impl Service {
             Self::SageMakerRuntime => Protocol::Rest { lower: &[], typed: false },
             Self::SageMaker => Protocol::Json { target: "SageMaker", message: "Message" },
             Self::RedshiftData => Protocol::Json { target: "RedshiftData", message: "Message" },
+            Self::SecretsManager => Protocol::Json { target: "secretsmanager", message: "Message" },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -136,6 +140,7 @@ impl Service {
             Self::SageMakerRuntime => sagemaker::runtime::OPERATIONS,
             Self::SageMaker => sagemaker::training::OPERATIONS,
             Self::RedshiftData => redshift::OPERATIONS,
+            Self::SecretsManager => secretsmanager::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -171,7 +176,7 @@ impl Service {
     pub(crate) fn throttled(self) -> Refusal {
         match self {
             Self::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
-            Self::Glue | Self::Logs | Self::SageMakerRuntime | Self::SageMaker => {
+            Self::Glue | Self::Logs | Self::SageMakerRuntime | Self::SageMaker | Self::SecretsManager => {
                 Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded")
             }
             Self::RedshiftData => redshift::throttled(),
@@ -197,6 +202,9 @@ impl Service {
                 sagemaker::training::answer(cloud, request).map(|value| accept(value.to_string()))
             }
             Self::RedshiftData => redshift::answer(cloud, request),
+            Self::SecretsManager => {
+                secretsmanager::answer(cloud, request).map(|value| accept(value.to_string()))
+            }
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

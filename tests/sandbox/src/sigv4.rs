@@ -2,6 +2,8 @@
 //!
 //! Written from the published algorithm; the unit tests hold signatures that botocore made.
 
+mod presign;
+
 use std::collections::{BTreeSet, HashMap};
 use std::fmt::Write as _;
 
@@ -12,6 +14,8 @@ use time::{Duration, OffsetDateTime};
 
 use crate::clock;
 use crate::crypto::{hex, hmac_key, sha256_hex};
+
+pub(crate) use presign::Presigned;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
 /// How far the clocks may be apart; S3 is more patient.
@@ -209,6 +213,11 @@ impl Claim {
         Ok(())
     }
 
+    /// How long ago it was signed, and how long it is good for, in seconds; only presigned requests say the latter.
+    pub(crate) fn age_and_life(&self, now: OffsetDateTime) -> Option<(i64, i64)> {
+        Some(((now - clock::from_amz(&self.date)?).whole_seconds(), self.expires?))
+    }
+
     fn check_time(&self, now: OffsetDateTime) -> Result<(), Problem> {
         let Some(date) = clock::from_amz(&self.date) else {
             return Err(Problem::Incomplete(format!(
@@ -366,7 +375,8 @@ fn canonical_query(query: &str) -> String {
     pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join("&")
 }
 
-fn query_pairs(query: &str) -> Vec<(String, String)> {
+/// The parameters of a query, decoded.
+pub(crate) fn query_pairs(query: &str) -> Vec<(String, String)> {
     let decode = |text: &str| percent_decode_str(text).decode_utf8_lossy().into_owned();
     let parts = query.split('&').filter(|part| !part.is_empty());
     parts

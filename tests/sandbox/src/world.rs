@@ -11,9 +11,11 @@ use crate::glue::GlueWorld;
 use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
 use crate::policy::Rule;
+use crate::rds::RdsWorld;
 use crate::redshift::RedshiftWorld;
 use crate::s3::S3World;
 use crate::sagemaker::{Endpoint, SageMakerWorld};
+use crate::secretsmanager::SecretsManagerWorld;
 
 /// The AWS that a sandbox plays: accounts, identity providers, roles, services, faults.
 ///
@@ -26,6 +28,9 @@ pub struct World {
     pub region: String,
     /// Life of every role session in seconds, whatever was asked for.
     pub session_seconds: Option<u32>,
+    /// Length of every session token in characters.
+    #[serde(default = "default_token_length")]
+    pub session_token_length: usize,
     /// How far the sandbox's clock is ahead of the machine's, in seconds.
     #[serde(default)]
     pub clock_ahead_seconds: i64,
@@ -54,6 +59,12 @@ pub struct World {
     /// Redshift clusters and workgroups, and what becomes of statements.
     #[serde(default)]
     pub redshift: RedshiftWorld,
+    /// Databases with IAM authentication.
+    #[serde(default)]
+    pub rds: RdsWorld,
+    /// Secrets.
+    #[serde(default)]
+    pub secretsmanager: SecretsManagerWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -207,9 +218,11 @@ impl World {
         let clusters = self.redshift.clusters.iter().map(|cluster| (&cluster.account, &cluster.region));
         let workgroups =
             self.redshift.workgroups.iter().map(|workgroup| (&workgroup.account, &workgroup.region));
+        let databases = self.rds.databases.iter().map(|database| (&database.account, &database.region));
+        let secrets = self.secretsmanager.secrets.iter().map(|secret| (&secret.account, &secret.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
-        let homes = homes.chain(clusters).chain(workgroups);
+        let homes = homes.chain(clusters).chain(workgroups).chain(databases).chain(secrets);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -258,6 +271,8 @@ impl World {
             return wrong(format!("no account `{id}`"));
         }
         self.redshift.check()?;
+        self.rds.check()?;
+        self.secretsmanager.check()?;
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
             return wrong("a training course needs a step".into());
@@ -291,6 +306,11 @@ fn default_partition() -> String {
 
 fn default_path() -> String {
     "/".into()
+}
+
+/// Real tokens are this long or longer.
+fn default_token_length() -> usize {
+    528
 }
 
 /// IAM's default `MaxSessionDuration`.

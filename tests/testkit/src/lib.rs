@@ -11,24 +11,30 @@
 //! assert_eq!(site.sandbox.started("nightly-etl"), 1);
 //! ```
 //!
-//! [`Postgres`] is a throw-away server for the sandbox to run SQL on.
+//! [`Postgres`] is a throw-away server for the sandbox to run SQL on; [`Database`] is one as RDS runs it, with TLS and
+//! IAM authentication.
 //!
 //! [`contract!`] gives a binary the promises that all of them share.
 
 // Test support: a panic is how a test fails.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::missing_panics_doc)]
 
+mod authority;
 pub mod contract;
+mod database;
 mod outcome;
 mod postgres;
 mod process;
+mod server;
 mod site;
 
+pub use database::{Database, DatabaseSettings, Tls};
 pub use outcome::Outcome;
 pub use postgres::Postgres;
 pub use process::Running;
 pub use rustix::process::Signal;
 pub use sandbox::{Call, Course, Fault, FaultKind, Sandbox, Step, World};
+pub use server::Shutdown;
 pub use site::{Site, Worlds};
 
 /// Tests of what every binary promises: help, version, usage, profiles that fail closed, hops that are named,

@@ -134,6 +134,45 @@ fn signatures_of_botocore() {
     assert_eq!(check(request, "lambda", None, now), Ok(()));
 }
 
+/// Tokens for RDS: a query made and read as botocore 1.43 makes it.
+#[test]
+fn presigned_queries_of_botocore() {
+    let host = "mydb.cluster-abc123.us-east-2.rds.amazonaws.com:5432";
+    for (user, encoded, signature) in [
+        (
+            "iam_demo_user",
+            "iam_demo_user",
+            "dab3be9b66239a4beb8c8b567921d9ff0ae807c93b33df6f6d2ede7e57ce1777",
+        ),
+        (
+            "user+x@corp",
+            "user%2Bx%40corp",
+            "b7d6384d370b24607ed7d823a14cea165be60b7d88df2ba9d35ec4d8d9ec5330",
+        ),
+    ] {
+        let presigned = Presigned {
+            host,
+            parameters: &[("Action", "connect"), ("DBUser", user)],
+            region: "us-east-2",
+            service: "rds-db",
+            access_key: "ASIAEXAMPLEEXAMPLE00",
+            token: Some(TOKEN),
+            seconds: 900,
+        };
+        let query = presigned.sign(KEY, clock::from_amz("20261124T023000Z").unwrap());
+        let expected = format!(
+            "Action=connect&DBUser={encoded}&X-Amz-Algorithm=AWS4-HMAC-SHA256&X-Amz-Credential=ASIAEXAMPLEEXAMPLE00%2F20261124\
+             %2Fus-east-2%2Frds-db%2Faws4_request&X-Amz-Date=20261124T023000Z&X-Amz-Expires=900&X-Amz-SignedHeaders=host\
+             &X-Amz-Security-Token=IQoJb3JpZ2lu%2F%2Btoken%3D%3D&X-Amz-Signature={signature}"
+        );
+        assert_eq!(query, expected);
+        let headers = headers(&[("host", host)]);
+        let request =
+            Signed { method: "GET", path: "/", query: &query, headers: &headers, body: b"", secure: true };
+        assert_eq!(check(request, "rds-db", Some("us-east-2"), "20261124T024459Z"), Ok(()));
+    }
+}
+
 /// S3 encodes a path once and leaves it as it is, and wants the digest of the body in a header.
 #[test]
 fn signatures_of_botocore_for_s3() {

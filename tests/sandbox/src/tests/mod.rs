@@ -4,9 +4,11 @@ mod dispatch;
 mod glue;
 mod lambda;
 mod logs;
+mod rds;
 mod redshift;
 mod s3;
 mod sagemaker;
+mod secretsmanager;
 mod sts;
 mod training;
 mod wire;
@@ -135,6 +137,7 @@ impl Bench {
             Some("AWSGlue") => "glue",
             Some("SageMaker") => "sagemaker",
             Some("RedshiftData") => "redshift-data",
+            Some("secretsmanager") => "secretsmanager",
             _ => "logs",
         };
         let body = parameters.to_string();
