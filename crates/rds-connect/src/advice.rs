@@ -181,8 +181,8 @@ fn token_refused(signed: &Signed, user: &str, connection: &Connection, ctx: &Con
     let mut advice = vec![
         format!(
             "the policy of {role}: it must allow rds-db:connect on \
-             arn:{partition}:rds-db:{region}:{account}:dbuser:{}/{user} (the resource id, not the name: `aws rds \
-             describe-db-clusters` shows DbClusterResourceId)",
+             arn:{partition}:rds-db:{region}:{account}:dbuser:{}/{user} (the resource id, not the name: cluster-… of Aurora, db-… \
+             of RDS, prx-… of a proxy; `aws rds describe-db-clusters` shows it as DbClusterResourceId)",
             resource_of(host)
         ),
         format!("`GRANT rds_iam TO \"{user}\"`, run in the database: without it the token is taken for a password"),

@@ -221,7 +221,7 @@ pub(crate) fn resource_of(host: &str) -> &'static str {
     } else if host.contains(".cluster-") {
         "cluster-…"
     } else {
-        "db-… (of a cluster's instance: cluster-…)"
+        "db-…"
     }
 }
 

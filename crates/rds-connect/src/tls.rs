@@ -242,7 +242,8 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
 /// Adds the roots of `region` from the built-in bundle and tells whether there are any. Where the region is not known,
 /// or has none there, all are added: a certificate costs some microseconds to read, and there are three of a region.
 fn add_bundle(roots: &mut RootCertStore, region: Option<&str>) -> bool {
-    let of_region = |comment: &str| region.is_some_and(|region| comment.contains(&format!(" {region} ")));
+    let of_region =
+        |comment: &str| region.is_some_and(|region| comment.starts_with(&format!("# Amazon RDS {region} ")));
     let of_others = |_: &str| true;
     if add_sections(roots, of_region) > 0 {
         return true;
@@ -269,4 +270,71 @@ fn add_sections(roots: &mut RootCertStore, wanted: impl Fn(&str) -> bool) -> usi
         }
     }
     added
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The value of a line `# NAME: VALUE` at the top of the bundle, up to the first blank.
+    fn header(name: &str) -> &'static str {
+        let line = RDS_BUNDLE.lines().find_map(|line| line.strip_prefix(&format!("# {name}: ")));
+        line.expect("the bundle says it")
+    }
+
+    #[test]
+    fn the_version_tells_source_and_date_of_the_bundle() {
+        let source = header("source").split(" (").next().unwrap();
+        let date = header("made").split(' ').next().unwrap();
+        assert!(
+            crate::VERSION.contains(source) && crate::VERSION.contains(date),
+            "{} {date}",
+            crate::VERSION
+        );
+    }
+
+    #[test]
+    #[allow(clippy::disallowed_methods)] // the one test that is to fail when its time has come
+    fn no_root_of_the_bundle_is_about_to_expire() {
+        let soon = std::time::SystemTime::now() + std::time::Duration::from_hours(24 * 400);
+        let soon = rfc3339(DateTime::from(soon)).unwrap();
+        let ends: Vec<&str> = RDS_BUNDLE
+            .lines()
+            .filter(|line| line.starts_with('#'))
+            .filter_map(|line| Some(line.split_once(", until ")?.1))
+            .collect();
+        assert_eq!(ends.len(), RDS_BUNDLE.matches("BEGIN CERTIFICATE").count());
+        for end in ends {
+            assert!(*end > *soon, "a certificate ends on {end}: `make rds-bundle`");
+        }
+    }
+
+    #[test]
+    fn roots_of_the_region_or_all_of_them() {
+        let added = |region| {
+            let mut roots = RootCertStore::empty();
+            let found = add_bundle(&mut roots, region);
+            (roots.len(), found)
+        };
+        let all = RDS_BUNDLE.matches("BEGIN CERTIFICATE").count();
+        assert_eq!(added(Some("us-east-2")), (3, true));
+        assert_eq!(added(Some("xx-nowhere-9")), (all, false));
+        assert_eq!(added(None), (all, true));
+    }
+
+    #[test]
+    fn a_file_of_roots_holds_some() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = |text: &str| {
+            let path = folder.path().join("roots.pem");
+            std::fs::write(&path, text).unwrap();
+            add_file(&mut RootCertStore::empty(), &path)
+        };
+        assert_eq!(file(RDS_BUNDLE), Ok(()));
+        let odd = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+        assert!(file(odd).unwrap_err().contains("can be understood"));
+        assert!(file("").unwrap_err().contains("no certificate"));
+        let told = add_file(&mut RootCertStore::empty(), Path::new("/nowhere/roots.pem")).unwrap_err();
+        assert!(told.contains("/nowhere/roots.pem"), "{told}");
+    }
 }

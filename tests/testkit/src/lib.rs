@@ -33,7 +33,7 @@ pub use outcome::Outcome;
 pub use postgres::Postgres;
 pub use process::Running;
 pub use rustix::process::Signal;
-pub use sandbox::{Call, Course, Fault, FaultKind, Sandbox, Step, World};
+pub use sandbox::{Call, Course, Fault, FaultKind, LoginRefusal, Sandbox, Step, World};
 pub use server::Shutdown;
 pub use site::{Site, Worlds};
 
