@@ -1,4 +1,54 @@
-//! Connects to PostgreSQL in Amazon RDS and Aurora, in any account a chain of roles leads to.
+//! Connects to PostgreSQL in Amazon RDS and Aurora, in any account a chain of roles leads to: checks the way, signs
+//! tokens, runs programs with them, and stands between a program and its database.
+//!
+//! It takes the place of `psql` in a container with the AWS CLI, which makes a token in a shell, trusts whoever answers
+//! (`sslmode` is `prefer` unless somebody says otherwise), and tells "PAM authentication failed" of nine causes.
+//!
+//! # What it does
+//!
+//! `rds-connect --host mydb.cluster-abc.us-east-2.rds.amazonaws.com --user app --database sales --iam`
+//!
+//! - `check`, where nothing else is named: name lookup, TCP, TLS, startup, login and a first query, each timed. A failure
+//!   names the stage, what was tried, and what to look at, the likeliest first.
+//! - `token`: what `aws rds generate-db-auth-token` prints, signed by a session that lives on for `--min-session`.
+//! - `exec -- PROGRAM`: a program with libpq's variables set; its exit code is the run's, signals are passed on.
+//! - `proxy`: listens on this machine; each client gets a connection of its own with a fresh token, over verified TLS.
+//!
+//! # Logins
+//!
+//! | option | login | AWS credentials |
+//! | --- | --- | --- |
+//! | `--iam` | a token, signed for each connection | yes |
+//! | `--secret-id` | a secret of Secrets Manager, read once and again when it is refused | yes |
+//! | `--secret-dir` | a folder with a file for each key, read for each connection | no |
+//! | `--password-file`, `PGPASSWORD` | a password | no |
+//!
+//! # TLS
+//!
+//! `verify-full` unless `--sslmode` says otherwise, against the roots of RDS (built in; source and date are in
+//! `--version`) and Mozilla's (for RDS Proxy), or those of `--ssl-root-cert`.
+//!
+//! # AWS calls and what they need
+//!
+//! | call | when | IAM action |
+//! | --- | --- | --- |
+//! | none: the database asks | `--iam` | `rds-db:connect` on `arn:aws:rds-db:REGION:ACCOUNT:dbuser:RESOURCE-ID/USER` |
+//! | `GetSecretValue` | `--secret-id` | `secretsmanager:GetSecretValue` on the secret, `kms:Decrypt` where its key is the customer's |
+//!
+//! # Exit codes
+//!
+//! 0; 65 no such database; 75 cannot be reached, too many connections, starting up; 77 login refused, by AWS or the
+//! database; 78 host, roots, certificate, secret's text; 2, 130, 143 as everywhere. `exec` ends with its program's code,
+//! `proxy` with 0 when it was told to end and every client had ended.
+//!
+//! # Example
+//!
+//! ```no_run
+//! // The whole `main`:
+//! let binary = job_runtime::Binary { version: rds_connect::VERSION, ..job_runtime::binary!("1h") };
+//! job_runtime::main::<rds_connect::Cli, _>(binary, rds_connect::run);
+//! ```
+
 mod advice;
 mod check;
 mod cli;
