@@ -88,3 +88,16 @@ fn the_fitting_server_of_a_list_is_taken() {
         assert_eq!(list(attributes), (host.to_owned(), reads), "{attributes}");
     }
 }
+
+#[test]
+fn a_server_that_is_down_is_passed_over() {
+    let world = world();
+    // Of a port that nobody listens on any more.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    let args = world.by_token(&["check"]);
+    let args = replaced(args, "--host", &format!("{},{}", Database::READER, Database::HOST));
+    let args = replaced(args, "--port", &format!("{gone},{}", world.database.port()));
+    let outcome = world.site.run(replaced(args, "--hostaddr", "127.0.0.1,127.0.0.1"));
+    outcome.assert_exit(0).assert_says("this server is passed over");
+    assert_eq!(outcome.json()["host"], Database::HOST);
+}

@@ -188,6 +188,10 @@ fn bad_input_is_refused_before_any_call() {
         (&["check", "--host", "h", "--user", "u", "--sslmode", "prefer"], "--sslmode"),
         (&["check", "--host", "h", "--user", "u", "--sign-host", "x"], "add --iam"),
         (&["check", "--secret-id", "s", "--port", "1"], "go with --host"),
+        (
+            &["check", "--secret-id", "s", "--secret-dir", "/x"],
+            "--secret-id and --secret-dir are several ways",
+        ),
         (&["proxy", "--host", "h", "--user", "u", "--listen", "0.0.0.0:5432"], "--listen-public"),
         (&["proxy", "--host", "h", "--user", "u", "--listen", "localhost"], "an address with a port"),
     ] {

@@ -46,7 +46,9 @@ fn dns_a_name_that_nobody_knows() {
     // RFC 6761: never there.
     let args = replaced(args, "--host", "mydb.invalid");
     let outcome = world.site.run(args);
-    assert!([75, 78].contains(&outcome.code), "{}", outcome.stderr);
+    // A machine without a resolver has the one answer, all others the other.
+    let passing = outcome.stderr.contains("Temporary failure in name resolution");
+    outcome.assert_exit(if passing { 75 } else { 78 }).assert_says("stage dns: ");
     let told = outcome.json()["stages"][0].to_string();
     for text in ["mydb.invalid", "private hosted zone"] {
         assert!(told.contains(text), "{told}");

@@ -2,7 +2,7 @@
 
 use std::ffi::OsString;
 use std::fs::File;
-use std::io::{self, Seek as _, Write as _};
+use std::io::{self, Write as _};
 use std::os::fd::AsRawFd as _;
 use std::process::Command;
 
@@ -46,10 +46,9 @@ pub(crate) async fn exec(
         Some(address) => run.env("PGHOSTADDR", address.to_string()),
         None => run.env_remove("PGHOSTADDR"),
     };
-    match &login.password {
-        Some(password) => run.env("PGPASSWORD", password.reveal()),
-        None => run.env_remove("PGPASSWORD"),
-    };
+    if let Some(password) = &login.password {
+        run.env("PGPASSWORD", password.reveal());
+    }
     // Held until the program ends.
     let bundle = match (&connection.tls.root_cert, connection.tls.mode) {
         (Some(path), _) => {
@@ -73,10 +72,9 @@ pub(crate) async fn exec(
 }
 
 /// The built-in roots as a file, which is what libpq wants: one in memory, since a container may have no place to write
-/// to. The child opens it by way of our process.
+/// to. The child opens it, from its beginning, by way of our process.
 fn bundle() -> io::Result<File> {
     let mut file = File::from(memfd_create("rds-ca-bundle.pem", MemfdFlags::CLOEXEC)?);
     file.write_all(tls::bundle_pem().as_bytes())?;
-    file.rewind()?;
     Ok(file)
 }
