@@ -21,6 +21,7 @@ struct Query {
     job: String,
     function: String,
     endpoint: String,
+    environment: String,
     bucket: String,
     key: String,
     id: String,
@@ -38,8 +39,8 @@ impl Default for Query {
         let none = String::new;
         let (lifetime, by) = (Duration::from_hours(1), Duration::ZERO);
         let (job, id, function, endpoint) = (none(), none(), none(), none());
-        let (bucket, key, issuer, sub, aud) = (none(), none(), none(), none(), none());
-        Self { job, function, endpoint, bucket, key, id, issuer, sub, aud, lifetime, by }
+        let (bucket, key, issuer, sub, aud, environment) = (none(), none(), none(), none(), none(), none());
+        Self { job, function, endpoint, environment, bucket, key, id, issuer, sub, aud, lifetime, by }
     }
 }
 
@@ -98,6 +99,7 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
             cloud.cancel_statement(&query.id)?;
             done()
         }
+        ("GET", "dag-runs") => written(&cloud.dag_runs(&query.environment).ok_or(Refused::Unknown)?),
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),
         ("GET", "object") => cloud.object(&query.bucket, &query.key).ok_or(Refused::Unknown),
         ("PUT", "object") => {

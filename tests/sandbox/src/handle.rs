@@ -14,6 +14,7 @@ use crate::cloud::Cloud;
 use crate::fault::Fault;
 use crate::glue::{Course, Run};
 use crate::lambda::{FunctionCourse, Invocation};
+use crate::mwaa::DagRun;
 use crate::record::Call;
 use crate::redshift::Statement;
 use crate::sagemaker::{EndpointCourse, Inference, TrainingCourse, TrainingJob};
@@ -253,6 +254,11 @@ impl Sandbox {
     /// [`Error::Refused`] where there is no such statement or it is over.
     pub fn cancel_statement(&self, id: &str) -> Result<(), Error> {
         self.cloud.cancel_statement(id)
+    }
+
+    /// The DAG runs of an MWAA environment that were really created, oldest first.
+    pub fn dag_runs(&self, environment: &str) -> Vec<DagRun> {
+        self.cloud.dag_runs(environment).unwrap_or_default()
     }
 
     /// The data of an S3 object, if it is there.

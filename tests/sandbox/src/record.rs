@@ -10,7 +10,7 @@ use serde_json::Value;
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
     /// Service in lower case: `sts`, `glue`, `logs`, `lambda`, `s3`, `sagemaker-runtime`, `sagemaker`,
-    /// `redshift-data`, `container-credentials`, `instance-metadata`; `unknown` otherwise.
+    /// `redshift-data`, `mwaa`, `mwaa-web-server`, `container-credentials`, `instance-metadata`; `unknown` otherwise.
     pub service: String,
     /// Operation, as the service names it; method and path where no service is known.
     pub operation: String,

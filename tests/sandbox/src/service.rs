@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, redshift, s3, sagemaker, sts};
+use crate::{container, glue, lambda, logs, metadata, mwaa, redshift, s3, sagemaker, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,6 +27,8 @@ pub(crate) enum Service {
     SageMakerRuntime,
     SageMaker,
     RedshiftData,
+    Mwaa,
+    MwaaWebServer,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -59,6 +61,8 @@ impl Service {
         Self::SageMakerRuntime,
         Self::SageMaker,
         Self::RedshiftData,
+        Self::Mwaa,
+        Self::MwaaWebServer,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -70,6 +74,9 @@ impl Service {
             let speaks = |service: &&Self| matches!(service.protocol(), Protocol::Json { target, .. } if target == prefix);
             return Self::ALL.iter().find(speaks).map(|service| (*service, operation.to_owned()));
         }
+        if let Some(operation) = mwaa::web::operation(cloud, incoming) {
+            return Some((Self::MwaaWebServer, operation.to_owned()));
+        }
         if s3::is_meant(incoming) {
             return Some((Self::S3, s3::operation(incoming).to_owned()));
         }
@@ -78,6 +85,9 @@ impl Service {
         }
         if let Some(operation) = metadata::operation(cloud, incoming) {
             return Some((Self::InstanceMetadata, operation.to_owned()));
+        }
+        if let Some(operation) = mwaa::operation(incoming) {
+            return Some((Self::Mwaa, operation.to_owned()));
         }
         for service in Self::ALL {
             if let Some(route) = Route::find(service.routes(), incoming) {
@@ -98,6 +108,8 @@ impl Service {
             Self::SageMakerRuntime => "sagemaker-runtime",
             Self::SageMaker => "sagemaker",
             Self::RedshiftData => "redshift-data",
+            Self::Mwaa => "mwaa",
+            Self::MwaaWebServer => "mwaa-web-server",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -107,6 +119,7 @@ impl Service {
     pub(crate) fn signing_name(self) -> &'static str {
         match self {
             Self::SageMakerRuntime => "sagemaker",
+            Self::Mwaa => "airflow",
             other => other.name(),
         }
     }
@@ -121,6 +134,8 @@ impl Service {
             Self::SageMakerRuntime => Protocol::Rest { lower: &[], typed: false },
             Self::SageMaker => Protocol::Json { target: "SageMaker", message: "Message" },
             Self::RedshiftData => Protocol::Json { target: "RedshiftData", message: "Message" },
+            Self::Mwaa => Protocol::Rest { lower: mwaa::LOWER_CASE, typed: false },
+            Self::MwaaWebServer => Protocol::Document { content_type: "text/html" },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -136,6 +151,8 @@ impl Service {
             Self::SageMakerRuntime => sagemaker::runtime::OPERATIONS,
             Self::SageMaker => sagemaker::training::OPERATIONS,
             Self::RedshiftData => redshift::OPERATIONS,
+            Self::Mwaa => mwaa::OPERATIONS,
+            Self::MwaaWebServer => mwaa::web::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -154,6 +171,8 @@ impl Service {
     pub(crate) fn parameters(self, operation: &str, incoming: &Incoming) -> Result<Value, Refusal> {
         match self.routes().iter().find(|route| route.operation == operation) {
             Some(route) => Ok(route.parameters(incoming)),
+            None if self == Self::Mwaa => mwaa::parameters(incoming),
+            None if self == Self::MwaaWebServer => Ok(mwaa::web::parameters(incoming)),
             None => self.protocol().parameters(incoming),
         }
     }
@@ -162,7 +181,7 @@ impl Service {
     pub(crate) fn is_signed(self, operation: &str) -> bool {
         match self {
             Self::Sts => operation != "AssumeRoleWithWebIdentity",
-            Self::ContainerCredentials | Self::InstanceMetadata => false,
+            Self::MwaaWebServer | Self::ContainerCredentials | Self::InstanceMetadata => false,
             _ => true,
         }
     }
@@ -177,7 +196,8 @@ impl Service {
             Self::RedshiftData => redshift::throttled(),
             Self::S3 => s3::slow_down(),
             Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
-            Self::ContainerCredentials | Self::InstanceMetadata => {
+            Self::Mwaa => Refusal::at_the_door(429, "ThrottlingException", "Rate exceeded"),
+            Self::MwaaWebServer | Self::ContainerCredentials | Self::InstanceMetadata => {
                 Refusal::new(429, "TooManyRequests", "Too many requests")
             }
         }
@@ -197,6 +217,8 @@ impl Service {
                 sagemaker::training::answer(cloud, request).map(|value| accept(value.to_string()))
             }
             Self::RedshiftData => redshift::answer(cloud, request),
+            Self::Mwaa => mwaa::answer(cloud, request),
+            Self::MwaaWebServer => mwaa::web::answer(cloud, request),
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

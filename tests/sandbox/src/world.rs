@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::glue::GlueWorld;
 use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
+use crate::mwaa::MwaaWorld;
 use crate::policy::Rule;
 use crate::redshift::RedshiftWorld;
 use crate::s3::S3World;
@@ -54,6 +55,9 @@ pub struct World {
     /// Redshift clusters and workgroups, and what becomes of statements.
     #[serde(default)]
     pub redshift: RedshiftWorld,
+    /// MWAA environments.
+    #[serde(default)]
+    pub mwaa: MwaaWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -207,9 +211,10 @@ impl World {
         let clusters = self.redshift.clusters.iter().map(|cluster| (&cluster.account, &cluster.region));
         let workgroups =
             self.redshift.workgroups.iter().map(|workgroup| (&workgroup.account, &workgroup.region));
+        let environments = self.mwaa.environments.iter().map(|one| (&one.account, &one.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
-        let homes = homes.chain(clusters).chain(workgroups);
+        let homes = homes.chain(clusters).chain(workgroups).chain(environments);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -258,6 +263,7 @@ impl World {
             return wrong(format!("no account `{id}`"));
         }
         self.redshift.check()?;
+        self.mwaa.check()?;
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
             return wrong("a training course needs a step".into());

@@ -1,0 +1,2 @@
+//! x
+testkit::contract!("mwaa-token", ["environments"]);
