@@ -124,7 +124,7 @@ fn one(
     if method == "PATCH" {
         match body["state"].as_str() {
             Some(state @ ("failed" | "success" | "queued")) => {
-                known.runs[index].set = Some((now, state.into()))
+                known.runs[index].set = Some((now, state.into()));
             }
             _ => return problem(known, 400, "Bad Request", "'state' must be one of queued, success, failed"),
         }
