@@ -54,11 +54,35 @@ fn rights_that_go_in_the_middle() {
 /// Airflow's own refusal is none of IAM: a token for the command line would be a way around it.
 #[test]
 fn what_airflow_does_not_allow_is_not_done_another_way() {
-    let site = pod("", QUICK);
-    // Whom Airflow knows and does not allow it: 403 inside of an exception, told here without its members.
-    spoil(&site, fault("InvokeRestApi", status(400, "RestApiClientException", "")).for_ever());
-    site.run(trigger(&[])).assert_exit(65);
+    let site = pod("", "refused_with = 403");
+    site.run(trigger(&[])).assert_exit(77).assert_says("403").assert_says("You do not have permission");
     assert!(calls(&site, "CreateCliToken").is_empty());
+}
+
+/// What Airflow says itself, inside of MWAA's exceptions, is judged by its own status.
+#[test]
+fn statuses_of_airflow_itself() {
+    for (code, exit, starts) in [(401, 77, 1), (400, 65, 1), (429, 75, 5), (503, 80, 5)] {
+        let site = pod("", &format!("refused_with = {code}"));
+        site.run(trigger(&[])).assert_exit(exit);
+        assert_eq!(calls(&site, "InvokeRestApi").len(), 1 + starts, "{code}");
+    }
+}
+
+/// Somebody deletes it while it is waited for.
+#[test]
+fn a_run_that_is_not_there_any_more() {
+    for channel in ["rest", "cli"] {
+        let site = pod("", ENDLESS);
+        let running = site.start(keyed(&["--channel", channel]));
+        running.wait_for_log("new state");
+        let id = site.sandbox.dag_runs("flow")[0].run_id.clone();
+        site.run(["rest", "DELETE", &format!("/dags/etl/dagRuns/{id}")]).assert_exit(0);
+        // Up to half a minute a new run may be unknown; one that was seen may not.
+        let outcome = running.finish();
+        outcome.assert_exit(65).assert_says("any more");
+        assert!(outcome.elapsed < Duration::from_secs(20), "{channel}: {:?}", outcome.elapsed);
+    }
 }
 
 #[test]

@@ -94,7 +94,7 @@ fn refusals() {
         (["rest", "GET", long.as_str()], "64 characters"),
         (["rest", "GET", "/api/v1/dags"], "relative"),
         (["rest", "GET", "/dags?limit=1"], "--query"),
-        (["rest", "TRACE", "/dags"], "TRACE"),
+        (["rest", "TRACE", "/dags"], "possible values: GET, PUT, POST, PATCH, DELETE"),
     ] {
         site.run(args).assert_exit(2).assert_says(told);
     }

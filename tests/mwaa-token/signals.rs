@@ -65,7 +65,7 @@ fn a_run_that_cannot_be_stopped_is_told_to_go_on() {
     assert_eq!(site.sandbox.dag_runs("flow")[0].state, "running");
 
     let site = pod("", ENDLESS);
-    let running = site.start(trigger(&["--poll-interval", "1h"]));
+    let running = site.start(["trigger", "etl", "--poll-interval", "1h"]);
     running.wait_for_log("running");
     spoil(&site, fault("InvokeRestApi", FaultKind::Hang).for_ever());
     end(running, Signal::TERM).assert_exit(143).assert_says("may go on");
@@ -110,7 +110,7 @@ fn before_the_start_nothing_is_started() {
 #[test]
 fn a_second_signal_ends_it_at_once() {
     let site = pod("", ENDLESS);
-    let running = site.start(trigger(&["--poll-interval", "1h"]));
+    let running = site.start(["trigger", "etl", "--poll-interval", "1h"]);
     running.wait_for_log("running");
     spoil(&site, fault("InvokeRestApi", FaultKind::Hang).for_ever());
     let seen = site.sandbox.count("mwaa", "InvokeRestApi");

@@ -81,7 +81,7 @@ fn bad_input_is_refused_before_any_call() {
         (&["trigger", "a", "--conf", "{\"password\": \"hunter2"], "no JSON object"),
         (&["trigger", "a", "--conf-file", "/nowhere"], "No such file"),
         (&["trigger", "a", "--logical-date", "yesterday"], "2026-01-31T06:00:00Z"),
-        (&["trigger", "a", "--channel", "web"], "web"),
+        (&["trigger", "a", "--channel", "web"], "--channel"),
     ] {
         site.run(args).assert_exit(2).assert_says(told).assert_does_not_say("hunter2 ");
     }

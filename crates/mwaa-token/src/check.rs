@@ -99,7 +99,7 @@ async fn trigger(
     ctx: &Context,
 ) -> Vec<Check> {
     let Some(environment) = environment else { return Vec::new() };
-    let ways = Ways::new(mwaa, environment.generation(), trigger.channel, ctx);
+    let ways = Ways::new(mwaa, environment, trigger.channel, ctx);
     let told = ways.is_paused(&trigger.wanted.dag_id).await;
     let name = match ways.taken() {
         Channel::Rest => INVOKE,

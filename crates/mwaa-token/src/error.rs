@@ -31,13 +31,8 @@ pub enum Error {
     #[error(transparent)]
     Call(CallError),
     /// The web server is private, and we are not in its VPC.
-    #[error(
-        "{source}; the web server of {name} is private (PRIVATE_ONLY): from outside its VPC only airflow:InvokeRestApi \
-         reaches Airflow (the sub-commands rest and trigger)"
-    )]
+    #[error("{source}; {PRIVATE}")]
     Private {
-        /// Name of the environment.
-        name: String,
         /// What happened to the request.
         source: CallError,
     },
@@ -72,22 +67,22 @@ pub enum Error {
         dag: String,
     },
     /// With a key, nothing is started before the key's earlier run has been looked for.
-    #[error("nothing was started, because an earlier run of this key could not be looked for: {source}{}", addition(.left.as_deref()))]
+    #[error("nothing was started, because an earlier run of this key could not be looked for: {source}{}", addition(.note.as_deref()))]
     Lookup {
         /// What was said.
         source: CallError,
-        /// Why the REST API was left.
-        left: Option<String>,
+        /// What else there is to know.
+        note: Option<String>,
     },
     /// The start failed without starting anything.
-    #[error("no run of DAG {dag} was started: {source}{}", addition(.left.as_deref()))]
+    #[error("no run of DAG {dag} was started: {source}{}", addition(.note.as_deref()))]
     NotStarted {
         /// Id of the DAG.
         dag: String,
         /// What was said.
         source: CallError,
-        /// Why the REST API was left.
-        left: Option<String>,
+        /// What else there is to know.
+        note: Option<String>,
     },
     /// There is a run of this logical date.
     #[error("no run of DAG {dag} was started, because of another run: {said}; check --logical-date")]
@@ -146,7 +141,7 @@ pub enum Error {
         id: String,
     },
     /// The run can no longer be seen.
-    #[error("run {id} can no longer be followed, but may well go on: {source}{}; look at {url}", addition(.left.as_deref()))]
+    #[error("run {id} can no longer be followed, but may well go on: {source}{}; look at {url}", addition(.note.as_deref()))]
     Lost {
         /// Id of the run.
         id: String,
@@ -154,8 +149,8 @@ pub enum Error {
         url: String,
         /// What was said last.
         source: CallError,
-        /// Why the REST API was left.
-        left: Option<String>,
+        /// What else there is to know.
+        note: Option<String>,
     },
     /// The environment tells of no folder.
     #[error("MWAA does not say where environment {name} takes its DAGs from")]
@@ -201,27 +196,25 @@ impl Error {
 
     /// A web server that was not reached, or a token that was not made. Why a private one is not reached is told.
     pub(crate) async fn unreached(mwaa: &Mwaa<'_>, source: CallError) -> Self {
-        let unreached =
-            source.operation() == POST && source.effect() == Effect::NotStarted && !source.is_throttle();
-        if unreached && mwaa.describe().await.is_ok_and(|environment| environment.is_private()) {
-            return Self::Private { name: mwaa.name.to_owned(), source };
+        if is_unreached(&source) && mwaa.describe().await.is_ok_and(|environment| environment.is_private()) {
+            return Self::Private { source };
         }
         Self::Call(source)
     }
 
     /// A failure to look for the key's earlier run.
     pub(crate) fn lookup(ways: &Ways<'_>, source: CallError) -> Self {
-        Self::Lookup { source, left: ways.left() }
+        Self::Lookup { note: ways.note(&source), source }
     }
 
     /// A failure that leaves nothing started.
     pub(crate) fn not_started(dag: &str, ways: &Ways<'_>, source: CallError) -> Self {
-        Self::NotStarted { dag: dag.to_owned(), source, left: ways.left() }
+        Self::NotStarted { dag: dag.to_owned(), note: ways.note(&source), source }
     }
 
     /// The end of a wait that can no longer see the run.
     pub(crate) fn lost(id: String, url: String, ways: &Ways<'_>, source: CallError) -> Self {
-        Self::Lost { id, url, source, left: ways.left() }
+        Self::Lost { id, url, note: ways.note(&source), source }
     }
 
     /// A refusal of S3 in the DAG folder.
@@ -230,9 +223,18 @@ impl Error {
     }
 }
 
-/// Why the way was taken on which the failure happened.
-fn addition(left: Option<&str>) -> String {
-    left.map(|left| format!(" (this way was taken because: {left})")).unwrap_or_default()
+/// What is added to what was said.
+fn addition(note: Option<&str>) -> String {
+    note.map(|note| format!(" ({note})")).unwrap_or_default()
+}
+
+/// What reaches a private web server's Airflow.
+pub(crate) const PRIVATE: &str = "the web server is private (PRIVATE_ONLY): from outside its VPC only airflow:InvokeRestApi \
+                                  reaches Airflow, by the sub-commands rest and trigger";
+
+/// Whether a command did not get to the web server.
+pub(crate) fn is_unreached(source: &CallError) -> bool {
+    source.operation() == POST && source.effect() == Effect::NotStarted && !source.is_throttle()
 }
 
 /// What is known of a run whose end was not awaited.
@@ -260,7 +262,7 @@ impl Failure for Error {
                 }
             }
             // From within its VPC a retry may help.
-            Self::Private { source, .. }
+            Self::Private { source }
             | Self::Call(source)
             | Self::Lookup { source, .. }
             | Self::NotStarted { source, .. } => source.exit(),
@@ -283,7 +285,7 @@ impl Failure for Error {
         match self {
             Self::NoSuchEnvironment { source, .. }
             | Self::Call(source)
-            | Self::Private { source, .. }
+            | Self::Private { source }
             | Self::CommandUnknown { source }
             | Self::RestUnknown { source }
             | Self::Lookup { source, .. }

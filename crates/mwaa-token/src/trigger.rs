@@ -71,7 +71,7 @@ pub(crate) async fn trigger(
     ctx: &Context,
 ) -> Result<Report, Error> {
     let environment = Box::pin(usable(&mwaa, ctx)).await?;
-    let ways = Ways::new(mwaa, environment.generation(), trigger.channel, ctx);
+    let ways = Ways::new(mwaa, &environment, trigger.channel, ctx);
     let begun = begin(&ways, trigger, ctx).await?;
     let dag = trigger.wanted.dag_id.as_str();
     let place = ctx.place();
@@ -128,7 +128,7 @@ async fn usable(mwaa: &Mwaa<'_>, ctx: &Context) -> Result<Environment, Error> {
 
 /// Looks at the run until it has ended.
 async fn wait(ways: &Ways<'_>, dag: &str, begun: &Begun, ctx: &Context) -> Ended<Over> {
-    let visible_by = Instant::now() + if begun.adopted { Duration::ZERO } else { VISIBLE_WITHIN };
+    let mut visible_by = Instant::now() + if begun.adopted { Duration::ZERO } else { VISIBLE_WITHIN };
     // Boxed: the futures of SDK calls are large.
     Box::pin(ctx.poll(POLL_INTERVAL, async || {
         let pending = |state: String, detail| Ok(Judged::Pending { state, detail });
@@ -139,6 +139,7 @@ async fn wait(ways: &Ways<'_>, dag: &str, begun: &Begun, ctx: &Context) -> Ended
                 Ok(Judged::Done(Over::Gone))
             };
         };
+        visible_by = Instant::now();
         match run::judge(&run.state) {
             Some(Verdict::Succeeded | Verdict::Failed | Verdict::Stopped) => {
                 ctx.ended_in(&run.state);

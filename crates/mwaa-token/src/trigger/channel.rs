@@ -11,7 +11,8 @@ use serde_json::Value;
 
 use super::run::{Run, Task};
 use super::{by_cli, by_rest};
-use crate::environment::Generation;
+use crate::environment::{Environment, Generation};
+use crate::error::{PRIVATE, is_unreached};
 use crate::mwaa::{INVOKE, Mwaa};
 
 /// A way.
@@ -47,6 +48,8 @@ pub(crate) struct Ways<'a> {
     pub(crate) mwaa: Mwaa<'a>,
     pub(crate) ctx: &'a Context,
     pub(crate) generation: Generation,
+    /// The web server can be reached from within its VPC alone.
+    private: bool,
     /// The way that the user wants.
     pinned: Option<Channel>,
     taken: Cell<Channel>,
@@ -57,12 +60,13 @@ pub(crate) struct Ways<'a> {
 impl<'a> Ways<'a> {
     pub(crate) fn new(
         mwaa: Mwaa<'a>,
-        generation: Generation,
+        environment: &Environment,
         pinned: Option<Channel>,
         ctx: &'a Context,
     ) -> Self {
         let taken = Cell::new(pinned.unwrap_or(Channel::Rest));
-        Self { mwaa, ctx, generation, pinned, taken, left: RefCell::default() }
+        let (generation, private) = (environment.generation(), environment.is_private());
+        Self { mwaa, ctx, generation, private, pinned, taken, left: RefCell::default() }
     }
 
     /// The way that is taken now.
@@ -70,9 +74,17 @@ impl<'a> Ways<'a> {
         self.taken.get()
     }
 
-    /// Why the REST API was left, as an addition to an error.
+    /// Why the REST API was left.
     pub(crate) fn left(&self) -> Option<String> {
         self.left.borrow().clone()
+    }
+
+    /// What there is to know besides an error.
+    pub(crate) fn note(&self, error: &CallError) -> Option<String> {
+        let private = (self.private && is_unreached(error)).then(|| PRIVATE.to_owned());
+        let left = self.left().map(|left| format!("this way was taken because {left}"));
+        let notes: Vec<String> = private.into_iter().chain(left).collect();
+        (!notes.is_empty()).then(|| notes.join("; "))
     }
 
     /// Starts a run of this id.

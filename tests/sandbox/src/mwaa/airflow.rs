@@ -19,6 +19,11 @@ pub(crate) struct Ask<'a> {
 /// Status and body of the answer.
 pub(crate) fn answer(known: &mut Known, ask: &Ask<'_>, now: OffsetDateTime) -> (u16, Value) {
     let path: Vec<&str> = ask.path.trim_matches('/').split('/').collect();
+    if let ["dags", dag, "dagRuns", ..] = path.as_slice()
+        && let Some(status) = known.dag(dag).and_then(|dag| dag.refused_with)
+    {
+        return problem(known, status, "Forbidden", "You do not have permission, or there is trouble");
+    }
     match (ask.method, path.as_slice()) {
         ("GET", ["version"]) => (200, json!({ "version": known.environment.airflow_version })),
         ("GET", ["dags"]) => dags(known, ask.query),
@@ -30,7 +35,7 @@ pub(crate) fn answer(known: &mut Known, ask: &Ask<'_>, now: OffsetDateTime) -> (
             list(known, &only, now)
         }
         ("POST", ["dags", dag, "dagRuns"]) => start(known, dag, ask.body, now),
-        (method @ ("GET" | "PATCH"), ["dags", dag, "dagRuns", run]) => {
+        (method @ ("GET" | "PATCH" | "DELETE"), ["dags", dag, "dagRuns", run]) => {
             one(known, method, (dag, run), ask.body, now)
         }
         _ => problem(known, 404, "Not Found", "Not Found"),
@@ -121,6 +126,10 @@ fn one(
         let text = format!("DAGRun with DAG ID: '{dag}' and DagRun ID: '{id}' not found");
         return problem(known, 404, "DAGRun not found", &text);
     };
+    if method == "DELETE" {
+        known.runs.remove(index);
+        return (204, Value::Null);
+    }
     if method == "PATCH" {
         match body["state"].as_str() {
             Some(state @ ("failed" | "success" | "queued")) => {

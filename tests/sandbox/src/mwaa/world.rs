@@ -66,6 +66,8 @@ pub struct Dag {
     /// Its runs stay queued.
     #[serde(default)]
     pub paused: bool,
+    /// HTTP status of Airflow's answer to every request for a run of it.
+    pub refused_with: Option<u16>,
     /// The first run takes the first course and so on; the last one repeats. None: a second from queued to success.
     #[serde(default)]
     pub courses: Vec<DagCourse>,
