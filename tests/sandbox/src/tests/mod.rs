@@ -4,6 +4,7 @@ mod dispatch;
 mod glue;
 mod lambda;
 mod logs;
+mod mwaa;
 mod redshift;
 mod s3;
 mod sagemaker;
