@@ -3,12 +3,9 @@
 use job_runtime::{ALWAYS, CallError, Context, Effect, Exit, Report};
 
 use crate::error::Error;
+use crate::job::ANSWER_LIMIT;
 use crate::mwaa::Mwaa;
 use crate::web_server::{self, Printed, Sending};
-
-/// How long after a signal the answer of a command is waited for: nothing stops it, so all that is left to learn is
-/// what came of it.
-const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_millis(1500);
 
 /// Runs the command and hands on what it has printed: its standard output as the result, its standard error as log.
 pub(crate) async fn run(mwaa: &Mwaa<'_>, command: &str, ctx: &Context) -> Result<Report, Error> {

@@ -1,5 +1,7 @@
 //! What is asked for, and who does it.
 
+use std::time::Duration;
+
 use aws_sdk_mwaa::Client;
 use job_runtime::{Context, Output, Report, aligned, json};
 use serde::Serialize;
@@ -11,6 +13,10 @@ use crate::error::Error;
 use crate::mwaa::{Ask, Mwaa, environments};
 use crate::trigger::{Trigger, trigger};
 use crate::{command, rest, tokens};
+
+/// How long after a signal the answer of a call is waited for that has changed something. It leaves time to stop a run
+/// before the runtime ends everything, four seconds after the signal.
+pub(crate) const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
 
 /// What is asked for.
 #[derive(Debug)]

@@ -4,10 +4,8 @@ use job_runtime::{Context, Effect, Exit, Report, json};
 use serde_json::Value;
 
 use crate::error::Error;
+use crate::job::ANSWER_LIMIT;
 use crate::mwaa::{Ask, Method, Mwaa};
-
-/// How long after a signal the answer is waited for.
-const ANSWER_LIMIT: std::time::Duration = std::time::Duration::from_millis(1500);
 
 /// Sends the request and prints what Airflow answers, an error as well.
 pub(crate) async fn rest(mwaa: &Mwaa<'_>, ask: &Ask, ctx: &Context) -> Result<Report, Error> {

@@ -12,11 +12,12 @@ use job_runtime::{Context, Ended, Exit, Judged, OnTerminate, Output, Place, Remo
 use serde::Serialize;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use self::begin::{ANSWER_LIMIT, Begun, begin};
+use self::begin::{Begun, begin};
 use self::channel::{Channel, Wanted, Ways};
 use self::run::{Outcome, Run, Task};
 use crate::environment::{Environment, Usable};
 use crate::error::Error;
+use crate::job::ANSWER_LIMIT;
 use crate::mwaa::Mwaa;
 
 /// First interval between two looks at the run. `InvokeRestApi` takes ten calls a second of all its users.

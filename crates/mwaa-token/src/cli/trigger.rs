@@ -1,11 +1,11 @@
 //! Options of `trigger`.
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use serde_json::Value;
 
 use super::rest::object;
 use crate::trigger::Trigger;
-use crate::trigger::channel::{Channel, Wanted};
+use crate::trigger::channel::{self, Wanted};
 
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -47,10 +47,20 @@ pub(super) struct TriggerArgs {
     channel: Option<Channel>,
 }
 
+#[derive(Debug, Clone, Copy, ValueEnum)]
+enum Channel {
+    Rest,
+    Cli,
+}
+
 impl TriggerArgs {
     pub(super) fn into_trigger(self) -> Trigger {
         let Self { dag, conf, conf_file, logical_date, allow_paused, channel } = self;
         let wanted = Wanted { dag_id: dag, conf: conf.or(conf_file), logical_date };
+        let channel = channel.map(|channel| match channel {
+            Channel::Rest => channel::Channel::Rest,
+            Channel::Cli => channel::Channel::Cli,
+        });
         Trigger { wanted, channel, allow_paused }
     }
 }

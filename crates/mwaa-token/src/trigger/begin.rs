@@ -13,10 +13,7 @@ use super::Trigger;
 use super::channel::{Started, Ways};
 use super::run::Run;
 use crate::error::Error;
-
-/// How long after a signal the answer of a start is waited for. It leaves time to stop that run before the runtime
-/// ends everything, four seconds after the signal.
-pub(super) const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+use crate::job::ANSWER_LIMIT;
 
 /// Pauses between the attempts of a start without a clear answer.
 const PAUSES: [Duration; 4] =

@@ -4,7 +4,6 @@
 
 use std::cell::{Cell, RefCell};
 
-use clap::ValueEnum;
 use job_runtime::{CallError, Context, Exit};
 use serde::Serialize;
 use serde_json::Value;
@@ -16,7 +15,7 @@ use crate::error::{PRIVATE, is_unreached};
 use crate::mwaa::{INVOKE, Mwaa};
 
 /// A way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ValueEnum)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum Channel {
     /// `InvokeRestApi`.
