@@ -43,7 +43,7 @@ async fn not_run(mwaa: &Mwaa<'_>, source: CallError) -> Error {
 ///
 /// The service does not say what the status of a command's failure is; in practice it is 400. Airflow's own warnings
 /// are on standard error whatever comes of a command, so that only what ends one counts there: a usage error, or an
-/// exception that is the last there is, with nothing on standard output.
+/// exception that is the last there is, with nothing but lines of the log on standard output.
 pub(crate) fn failure(printed: &Printed) -> Option<String> {
     let Printed { status, stdout, stderr } = printed;
     let last = stderr.lines().map(str::trim_end).rfind(|line| !line.is_empty());
@@ -51,11 +51,17 @@ pub(crate) fn failure(printed: &Printed) -> Option<String> {
         return Some(last.map_or_else(|| format!("the web server says {status}"), str::to_owned));
     }
     let last = last?;
-    let silent = stdout.iter().all(u8::is_ascii_whitespace);
+    let silent =
+        stdout.split(|byte| *byte == b'\n').all(|line| line.trim_ascii().is_empty() || is_logged(line));
     let usage = last.starts_with("airflow command error:")
         || last.starts_with("airflow ") && last.contains(": error: ");
     let raised = silent && ends_in_exception(stderr);
     (usage || raised).then(|| last.to_owned())
+}
+
+/// Whether Airflow has logged this line: `[2026-01-31T06:00:00.000+0000] {plugins.py:37} INFO - …`.
+fn is_logged(line: &[u8]) -> bool {
+    matches!(line, [b'[', year @ ..] if year.first().is_some_and(u8::is_ascii_digit) && year.get(4) == Some(&b'-'))
 }
 
 /// Whether the last thing is a Python exception: a traceback, of which only the last line is not indented.
@@ -88,7 +94,14 @@ mod tests {
             (200, "", usage, Some("airflow command error: argument X: invalid choice, see help above.")),
             (200, "", "airflow dags: error: no such\n", Some("airflow dags: error: no such")),
             (200, "", raised.as_str(), Some("airflow.exceptions.DagNotFound: Dag id x not found")),
+            (
+                200,
+                "[2026-01-01T00:00:00.000+0000] {x.py:1} INFO - y\n\n",
+                raised.as_str(),
+                Some("airflow.exceptions.DagNotFound: Dag id x not found"),
+            ),
             // An exception that the command has survived.
+            (200, "[{\"dag_id\": \"x\"}]", raised.as_str(), None),
             (200, "rows", raised.as_str(), None),
             (200, "", logged.as_str(), None),
             (400, "", raised.as_str(), Some("airflow.exceptions.DagNotFound: Dag id x not found")),

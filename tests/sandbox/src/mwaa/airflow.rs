@@ -1,5 +1,5 @@
 //! Airflow's REST API, of which a part: DAGs, their runs, the tasks of these. Paths are relative, as `InvokeRestApi`
-//! takes them.
+//! takes them. Statuses and forms are those of Airflow 2.10.5; what Airflow 3 has otherwise is from its documentation.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;

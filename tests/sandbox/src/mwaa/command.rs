@@ -1,4 +1,5 @@
-//! Airflow's command line, of which a part, as the web server runs it.
+//! Airflow's command line, of which a part, as the web server runs it. Texts and forms are those of Airflow 2.10.5; what
+//! Airflow 3 has otherwise is from its documentation.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -68,9 +69,8 @@ fn trigger(known: &mut Known, rest: &[&str], now: OffsetDateTime) -> Printed {
     let id = option(&["--run-id", "-r"])
         .map_or_else(|| format!("manual__{}", crate::clock::iso(now)), str::to_owned);
     if known.run(dag, &id).is_some() {
-        let text = format!(
-            "A Dag Run already exists for dag id {dag} at 2026-01-01T00:00:00+00:00 with run id {id}"
-        );
+        let text =
+            format!("A DAG Run already exists for DAG {dag} at 2026-01-01T00:00:00+00:00 with run id {id}");
         return failed(&raised("DagRunAlreadyExists", &text));
     }
     known.start((dag, &id), conf.clone(), option(&[date_option]).map(str::to_owned), now);
@@ -90,7 +90,7 @@ fn list_runs(known: &Known, rest: &[&str], now: OffsetDateTime) -> Printed {
         _ => return usage("the following arguments are required: dag_id"),
     };
     if known.dag(dag).is_none() {
-        return failed(&raised("DagNotFound", &format!("Dag id {dag} not found in DagModel")));
+        return failed(&format!("DAG: {dag} does not exist in 'dag' table\n"));
     }
     let date = if known.is_airflow_3() { "logical_date" } else { "execution_date" };
     let runs = known.runs.iter().rev().filter(|run| run.dag_id == dag);
@@ -102,8 +102,7 @@ fn list_runs(known: &Known, rest: &[&str], now: OffsetDateTime) -> Printed {
             row
         })
         .collect();
-    // Airflow has a sentence for none, and no JSON.
-    if runs.is_empty() { printed("No data found\n".into()) } else { rows(&json!(runs)) }
+    rows(&json!(runs))
 }
 
 fn details(known: &Known, rest: &[&str]) -> Printed {
@@ -144,7 +143,7 @@ fn printed(stdout: String) -> Printed {
 }
 
 fn failed(stderr: &str) -> Printed {
-    Printed { ok: false, stdout: String::new(), stderr: format!("{WARNING}{stderr}") }
+    Printed { ok: false, stdout: NOISE.into(), stderr: format!("{WARNING}{stderr}") }
 }
 
 fn usage(problem: &str) -> Printed {
