@@ -147,6 +147,14 @@ impl CallError {
         Self { operation, verdict: Verdict::UNANSWERED, code: None, message, request_id: None }
     }
 
+    /// An error that arrived as an answer of its own: a service that passes on what stands behind it has no error of the
+    /// SDK. `status` is that of HTTP, `message` what was said.
+    pub fn answered(operation: &'static str, status: u16, message: impl Into<String>) -> Self {
+        let code = status.to_string();
+        let verdict = judge(status, Some(&code), None);
+        Self { operation, verdict, code: Some(code), message: message.into(), request_id: None }
+    }
+
     /// The operation, as in a policy.
     pub fn operation(&self) -> &'static str {
         self.operation

@@ -15,6 +15,7 @@ use crate::glue::{Course, Glue, Run, StartJobRun};
 use crate::identity::{Directory, Issued, KnownRole, Wish};
 use crate::lambda::{FunctionCourse, Invocation, Lambda};
 use crate::logs::Logs;
+use crate::mwaa::{DagRun, Mwaa};
 use crate::oidc::Issuers;
 use crate::record::{Call, Record};
 use crate::redshift::Redshift;
@@ -35,6 +36,7 @@ pub(crate) struct Cloud {
     glue: Mutex<Glue>,
     lambda: Mutex<Lambda>,
     sagemaker: Mutex<SageMaker>,
+    mwaa: Mutex<Mwaa>,
     redshift: Arc<Redshift>,
     secrets: Mutex<Secrets>,
     s3: Mutex<S3>,
@@ -70,6 +72,7 @@ impl Cloud {
             glue: Mutex::new(Glue::new(&world.glue, &world.region, now)),
             lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
             sagemaker: Mutex::new(SageMaker::new(&world.sagemaker, &world)),
+            mwaa: Mutex::new(Mwaa::new(&world.mwaa, &world.region)),
             redshift: Arc::new(Redshift::new(&world.redshift, clock.clone())),
             secrets: Mutex::new(secrets),
             s3: Mutex::new(S3::new(&world.s3, &world, now)),
@@ -98,6 +101,10 @@ impl Cloud {
 
     pub(crate) fn sagemaker(&self) -> MutexGuard<'_, SageMaker> {
         lock(&self.sagemaker)
+    }
+
+    pub(crate) fn mwaa(&self) -> MutexGuard<'_, Mwaa> {
+        lock(&self.mwaa)
     }
 
     /// The Data API, which has a lock of its own, taken last and alone.
@@ -265,6 +272,11 @@ impl Cloud {
         }
         self.sagemaker().training.courses = vec![course];
         Ok(())
+    }
+
+    /// The DAG runs of an environment; `None` where there is no such environment.
+    pub(crate) fn dag_runs(&self, environment: &str) -> Option<Vec<DagRun>> {
+        Some(self.mwaa().named(environment)?.list(&self.clock))
     }
 
     /// Cancels a statement for nobody in particular.

@@ -14,6 +14,7 @@ use crate::cloud::Cloud;
 use crate::fault::Fault;
 use crate::glue::{Course, Run};
 use crate::lambda::{FunctionCourse, Invocation};
+use crate::mwaa::DagRun;
 use crate::rds::{self, Login};
 use crate::record::Call;
 use crate::redshift::Statement;
@@ -278,6 +279,11 @@ impl Sandbox {
     /// [`Error::World`] where there is no secret of this name.
     pub fn rotate_secret(&self, name: &str, value: impl Into<String>) -> Result<String, Error> {
         self.cloud.rotate_secret(name, value.into())
+    }
+
+    /// The DAG runs of an MWAA environment that were really created, oldest first.
+    pub fn dag_runs(&self, environment: &str) -> Vec<DagRun> {
+        self.cloud.dag_runs(environment).unwrap_or_default()
     }
 
     /// The data of an S3 object, if it is there.

@@ -29,6 +29,7 @@ mod identity;
 mod lambda;
 mod logs;
 mod metadata;
+mod mwaa;
 mod oidc;
 mod policy;
 mod protocol;
@@ -59,6 +60,7 @@ pub use lambda::{
     StreamError,
 };
 pub use logs::{LogGroup, LogsWorld, StreamLine};
+pub use mwaa::{AirflowEnvironment, CliAnswer, Dag, DagCourse, DagRun, DagStep, MwaaWorld};
 pub use policy::{Rule, RuleError};
 pub use rds::{Login, LoginRefusal, RdsDatabase, RdsWorld};
 pub use record::Call;

@@ -17,6 +17,7 @@ use crate::admin;
 use crate::answer::Ready;
 use crate::cloud::Cloud;
 use crate::dispatch::{Connection, Delivery, Incoming, Reply, dispatch};
+use crate::mwaa;
 use crate::wire::{Ending, Outgoing, Wire};
 
 /// The largest body that is taken.
@@ -91,6 +92,9 @@ impl Session {
             let line = format!("{} {}", request.method(), request.uri());
             self.cloud.record().proxied.push(line);
             if request.method() == Method::CONNECT {
+                if mwaa::web::is_private(&self.cloud, request.uri().host().unwrap_or_default()) {
+                    return Ok(status(StatusCode::BAD_GATEWAY));
+                }
                 return Ok(tunnel(request, http, https).await);
             }
         }

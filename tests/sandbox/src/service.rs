@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, redshift, s3, sagemaker, secretsmanager, sts};
+use crate::{container, glue, lambda, logs, metadata, mwaa, redshift, s3, sagemaker, secretsmanager, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,8 @@ pub(crate) enum Service {
     SageMaker,
     RedshiftData,
     SecretsManager,
+    Mwaa,
+    MwaaWebServer,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -61,6 +63,8 @@ impl Service {
         Self::SageMaker,
         Self::RedshiftData,
         Self::SecretsManager,
+        Self::Mwaa,
+        Self::MwaaWebServer,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -72,6 +76,9 @@ impl Service {
             let speaks = |service: &&Self| matches!(service.protocol(), Protocol::Json { target, .. } if target == prefix);
             return Self::ALL.iter().find(speaks).map(|service| (*service, operation.to_owned()));
         }
+        if let Some(operation) = mwaa::web::operation(cloud, incoming) {
+            return Some((Self::MwaaWebServer, operation.to_owned()));
+        }
         if s3::is_meant(incoming) {
             return Some((Self::S3, s3::operation(incoming).to_owned()));
         }
@@ -80,6 +87,9 @@ impl Service {
         }
         if let Some(operation) = metadata::operation(cloud, incoming) {
             return Some((Self::InstanceMetadata, operation.to_owned()));
+        }
+        if let Some(operation) = mwaa::operation(incoming) {
+            return Some((Self::Mwaa, operation.to_owned()));
         }
         for service in Self::ALL {
             if let Some(route) = Route::find(service.routes(), incoming) {
@@ -101,6 +111,8 @@ impl Service {
             Self::SageMaker => "sagemaker",
             Self::RedshiftData => "redshift-data",
             Self::SecretsManager => "secretsmanager",
+            Self::Mwaa => "mwaa",
+            Self::MwaaWebServer => "mwaa-web-server",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -110,6 +122,7 @@ impl Service {
     pub(crate) fn signing_name(self) -> &'static str {
         match self {
             Self::SageMakerRuntime => "sagemaker",
+            Self::Mwaa => "airflow",
             other => other.name(),
         }
     }
@@ -125,6 +138,8 @@ impl Service {
             Self::SageMaker => Protocol::Json { target: "SageMaker", message: "Message" },
             Self::RedshiftData => Protocol::Json { target: "RedshiftData", message: "Message" },
             Self::SecretsManager => Protocol::Json { target: "secretsmanager", message: "Message" },
+            Self::Mwaa => Protocol::Rest { lower: mwaa::LOWER_CASE, typed: false },
+            Self::MwaaWebServer => Protocol::Document { content_type: "text/html" },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -141,6 +156,8 @@ impl Service {
             Self::SageMaker => sagemaker::training::OPERATIONS,
             Self::RedshiftData => redshift::OPERATIONS,
             Self::SecretsManager => secretsmanager::OPERATIONS,
+            Self::Mwaa => mwaa::OPERATIONS,
+            Self::MwaaWebServer => mwaa::web::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -159,6 +176,8 @@ impl Service {
     pub(crate) fn parameters(self, operation: &str, incoming: &Incoming) -> Result<Value, Refusal> {
         match self.routes().iter().find(|route| route.operation == operation) {
             Some(route) => Ok(route.parameters(incoming)),
+            None if self == Self::Mwaa => mwaa::parameters(incoming),
+            None if self == Self::MwaaWebServer => Ok(mwaa::web::parameters(incoming)),
             None => self.protocol().parameters(incoming),
         }
     }
@@ -167,7 +186,7 @@ impl Service {
     pub(crate) fn is_signed(self, operation: &str) -> bool {
         match self {
             Self::Sts => operation != "AssumeRoleWithWebIdentity",
-            Self::ContainerCredentials | Self::InstanceMetadata => false,
+            Self::MwaaWebServer | Self::ContainerCredentials | Self::InstanceMetadata => false,
             _ => true,
         }
     }
@@ -182,7 +201,8 @@ impl Service {
             Self::RedshiftData => redshift::throttled(),
             Self::S3 => s3::slow_down(),
             Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
-            Self::ContainerCredentials | Self::InstanceMetadata => {
+            Self::Mwaa => Refusal::at_the_door(429, "ThrottlingException", "Rate exceeded"),
+            Self::MwaaWebServer | Self::ContainerCredentials | Self::InstanceMetadata => {
                 Refusal::new(429, "TooManyRequests", "Too many requests")
             }
         }
@@ -205,6 +225,8 @@ impl Service {
             Self::SecretsManager => {
                 secretsmanager::answer(cloud, request).map(|value| accept(value.to_string()))
             }
+            Self::Mwaa => mwaa::answer(cloud, request),
+            Self::MwaaWebServer => mwaa::web::answer(cloud, request),
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

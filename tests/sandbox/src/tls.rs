@@ -49,7 +49,13 @@ pub(crate) fn identity<'a>(regions: impl Iterator<Item = &'a str>) -> Result<Ide
         let tail = if region.starts_with("cn-") { ".cn" } else { "" };
         let labels = ["", "s3.", "s3.dualstack.", "sagemaker."];
         let endpoints = labels.map(|label| format!("*.{label}{region}.amazonaws.com{tail}"));
-        for name in endpoints.into_iter().chain([format!("*.{region}.api.aws")]) {
+        // The web servers of MWAA, and its endpoints with their prefixes.
+        let airflow = [
+            format!("*.airflow.{region}.amazonaws.com{tail}"),
+            format!("*.c2.{region}.airflow.amazonaws.com{tail}"),
+            format!("*.c2.airflow.{region}.on.aws"),
+        ];
+        for name in endpoints.into_iter().chain(airflow).chain([format!("*.{region}.api.aws")]) {
             if !names.contains(&name) {
                 names.push(name);
             }

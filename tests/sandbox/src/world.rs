@@ -10,6 +10,7 @@ use crate::fault::Fault;
 use crate::glue::GlueWorld;
 use crate::lambda::LambdaWorld;
 use crate::logs::LogsWorld;
+use crate::mwaa::MwaaWorld;
 use crate::policy::Rule;
 use crate::rds::RdsWorld;
 use crate::redshift::RedshiftWorld;
@@ -65,6 +66,8 @@ pub struct World {
     /// Secrets.
     #[serde(default)]
     pub secretsmanager: SecretsManagerWorld,
+    /// MWAA environments.
+    pub mwaa: MwaaWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -222,7 +225,9 @@ impl World {
         let secrets = self.secretsmanager.secrets.iter().map(|secret| (&secret.account, &secret.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
-        let homes = homes.chain(clusters).chain(workgroups).chain(databases).chain(secrets);
+        let environments = self.mwaa.environments.iter().map(|one| (&one.account, &one.region));
+        let homes =
+            homes.chain(clusters).chain(workgroups).chain(databases).chain(secrets).chain(environments);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -273,6 +278,7 @@ impl World {
         self.redshift.check()?;
         self.rds.check()?;
         self.secretsmanager.check()?;
+        self.mwaa.check()?;
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
             return wrong("a training course needs a step".into());

@@ -16,11 +16,17 @@ pub struct Subject<'a> {
     pub path: &'a str,
     /// Arguments with which it does some work in the documented world.
     pub args: &'a [&'a str],
+    /// What else its place needs.
+    pub place: fn(Site) -> Site,
 }
 
 impl Subject<'_> {
     fn site(&self) -> Site {
-        Site::documented(self.path)
+        self.site_in(crate::Worlds::TWO_ACCOUNTS)
+    }
+
+    fn site_in(&self, world: &str) -> Site {
+        (self.place)(Site::pod(self.path, world))
     }
 
     fn run(&self, site: &Site, more: &[&str]) -> Outcome {
@@ -149,7 +155,7 @@ pub fn the_first_hop_is_named(subject: &Subject<'_>) {
 /// The second role does not trust the first: 77, hop 2, both roles, request id, remedy.
 pub fn the_second_hop_is_named(subject: &Subject<'_>) {
     let world = crate::Worlds::TWO_ACCOUNTS.replace("role/cats-glue\"", "role/somebody-else\"");
-    let site = Site::pod(subject.path, &world);
+    let site = subject.site_in(&world);
     let outcome = subject.run(&site, &[]);
     outcome
         .assert_exit(77)
@@ -267,7 +273,7 @@ pub fn the_resolved_chain_is_logged(subject: &Subject<'_>) {
 
 /// The endpoint of a task role or a pod identity sees us directly; the proxy does not see its token.
 pub fn credentials_of_the_container_are_never_fetched_through_a_proxy(subject: &Subject<'_>) {
-    let site = Site::pod(subject.path, &crate::Worlds::pod_identity()).with_pod_identity();
+    let site = subject.site_in(&crate::Worlds::pod_identity()).with_pod_identity();
     let proxy = site.sandbox.proxy_url();
     let site = site
         .env("HTTP_PROXY", &proxy)

@@ -41,15 +41,19 @@ pub use site::{Site, Worlds};
 /// signals, the termination message, and no secret anywhere.
 ///
 /// `contract!("glue-trigger", ["--job-name", "nightly-etl"])`: the binary, and arguments with which it does some
-/// work in the documented world.
+/// work in the documented world. A function `fn(Site) -> Site` may follow, for what else its place needs.
 #[macro_export]
 macro_rules! contract {
     ($binary:literal, $args:expr) => {
+        $crate::contract!($binary, $args, ::std::convert::identity);
+    };
+    ($binary:literal, $args:expr, $place:expr) => {
         mod contract {
             const SUBJECT: $crate::contract::Subject<'static> = $crate::contract::Subject {
                 name: $binary,
                 path: env!(concat!("CARGO_BIN_EXE_", $binary)),
                 args: &$args,
+                place: $place,
             };
             $crate::contract!(@tests SUBJECT:
                 help_shows_every_option_with_its_variable

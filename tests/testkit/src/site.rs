@@ -38,7 +38,7 @@ authorization = "pod-identity-token-of-this-pod"
 transitive_tags = { "kubernetes-namespace" = "team-ns" }
 
 [accounts.222222222222.roles.external-tagged]
-allow = ["glue:* on *", "logs:* on *", "lambda:* on *", "redshift-data:* on *", "sagemaker:* on *"]
+allow = ["glue:* on *", "logs:* on *", "lambda:* on *", "redshift-data:* on *", "sagemaker:* on *", "airflow:* on *"]
 trust = [{ principal = "arn:aws:iam::111111111111:role/cats-glue", tag_session = true }]
 "#;
 }

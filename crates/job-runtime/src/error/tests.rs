@@ -249,3 +249,18 @@ fn a_refusal_is_one_sentence() {
         "glue:StartJobRun was refused: AccessDeniedException: its text (request id r-1)"
     );
 }
+
+#[test]
+fn an_error_that_was_passed_on_is_judged_by_its_status() {
+    for (status, exit, effect) in [
+        (404, Exit::Rejected, Effect::Refused),
+        (422, Exit::Rejected, Effect::Refused),
+        (403, Exit::Denied, Effect::Refused),
+        (429, Exit::Unavailable, Effect::NotStarted),
+        (500, Exit::Unavailable, Effect::MayHaveStarted),
+    ] {
+        let error = CallError::answered("airflow:InvokeRestApi", status, "why");
+        assert_eq!((error.exit(), error.effect()), (exit, effect), "{status}");
+        assert!(error.to_string().ends_with(&format!(": {status}: why")), "{error}");
+    }
+}

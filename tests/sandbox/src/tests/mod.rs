@@ -4,6 +4,7 @@ mod dispatch;
 mod glue;
 mod lambda;
 mod logs;
+mod mwaa;
 mod rds;
 mod redshift;
 mod s3;

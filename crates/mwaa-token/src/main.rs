@@ -1,0 +1,7 @@
+//! Talks to an Amazon MWAA environment in any account a chain of roles leads to.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    job_runtime::main::<mwaa_token::Cli, _>(job_runtime::binary!("24h"), mwaa_token::run)
+}

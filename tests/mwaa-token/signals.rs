@@ -1,0 +1,123 @@
+//! SIGTERM and SIGINT: what becomes of the run, and what is said about it.
+
+use std::time::Duration;
+
+use testkit::{FaultKind, Outcome, Running, Signal};
+
+use super::{ENDLESS, THREE, fault, keyed, pod, spoil, started, trigger};
+
+/// Users were promised five seconds; a machine that is busy with other tests gets two more.
+const SOON: Duration = Duration::from_secs(7);
+
+#[track_caller]
+fn end(running: Running<'_>, signal: Signal) -> Outcome {
+    let since = std::time::Instant::now();
+    running.signal(signal);
+    let outcome = running.finish();
+    assert!(since.elapsed() < SOON, "{:?}: {}", since.elapsed(), outcome.stderr);
+    outcome
+}
+
+#[test]
+fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
+    for (environment, args, signal, code, stops) in [
+        ("", trigger(&[]), Signal::TERM, 143, true),
+        (THREE, trigger(&[]), Signal::INT, 130, true),
+        ("", trigger(&["--on-terminate", "detach"]), Signal::TERM, 143, false),
+        ("", keyed(&[]), Signal::TERM, 143, false),
+        (THREE, keyed(&[]), Signal::INT, 130, false),
+        ("", keyed(&["--on-terminate", "cancel"]), Signal::TERM, 143, true),
+    ] {
+        let site = pod(environment, ENDLESS);
+        let running = site.start(&args);
+        running.wait_for_log("running");
+        let outcome = end(running, signal);
+        outcome.assert_exit(code);
+        let run = site.sandbox.dag_runs("flow").remove(0);
+        assert_eq!(outcome.termination()["remote_id"], run.run_id.as_str());
+        assert_eq!(run.state, if stops { "failed" } else { "running" }, "{args:?}");
+        if stops {
+            outcome.assert_says("has set run");
+        } else {
+            outcome.assert_says("goes on");
+        }
+    }
+}
+
+#[test]
+fn the_next_process_takes_over_what_was_left() {
+    let site =
+        pod("", "courses = [{ steps = [{ state = 'running' }, { state = 'success', after = '3s' }] }]");
+    let running = site.start(keyed(&[]));
+    running.wait_for_log("running");
+    end(running, Signal::TERM).assert_exit(143).assert_says("the next process with the same key takes over");
+    assert_eq!(site.run(keyed(&[])).assert_exit(0).json()["adopted"], true);
+    assert_eq!(started(&site), 1);
+}
+
+/// Airflow's command line has nothing that stops a run.
+#[test]
+fn a_run_that_cannot_be_stopped_is_told_to_go_on() {
+    let site = pod("", ENDLESS);
+    let running = site.start(trigger(&["--channel", "cli"]));
+    running.wait_for_log("running");
+    end(running, Signal::TERM).assert_exit(143).assert_says("cannot stop a run").assert_says("goes on");
+    assert_eq!(site.sandbox.dag_runs("flow")[0].state, "running");
+
+    let site = pod("", ENDLESS);
+    let running = site.start(["trigger", "etl", "--poll-interval", "1h"]);
+    running.wait_for_log("running");
+    spoil(&site, fault("InvokeRestApi", FaultKind::Hang).for_ever());
+    end(running, Signal::TERM).assert_exit(143).assert_says("may go on");
+}
+
+/// The answer of a start is worth a wait: without a key, its run is to be stopped.
+#[test]
+fn during_the_start_its_answer_is_awaited() {
+    for (args, at, state) in [(trigger(&[]), 2, "failed"), (keyed(&[]), 3, "running")] {
+        let site = pod("", ENDLESS);
+        spoil(&site, fault("InvokeRestApi", FaultKind::Slow(Duration::from_millis(800))).from(at));
+        let running = site.start(&args);
+        running.wait_for_calls("mwaa", "InvokeRestApi", usize::try_from(at).unwrap());
+        end(running, Signal::TERM).assert_exit(143);
+        assert_eq!((started(&site), site.sandbox.dag_runs("flow")[0].state.as_str()), (1, state));
+    }
+}
+
+#[test]
+fn a_start_without_an_answer_is_told_as_such() {
+    for (args, at) in [(trigger(&[]), 2), (keyed(&[]), 3)] {
+        let site = pod("", ENDLESS);
+        spoil(&site, fault("InvokeRestApi", FaultKind::HangAfter).from(at));
+        let running = site.start(&args);
+        running.wait_for_calls("mwaa", "InvokeRestApi", usize::try_from(at).unwrap());
+        end(running, Signal::TERM).assert_exit(143).assert_says("may have been started");
+    }
+}
+
+#[test]
+fn before_the_start_nothing_is_started() {
+    for operation in ["GetEnvironment", "InvokeRestApi"] {
+        let site = pod("", ENDLESS);
+        spoil(&site, fault(operation, FaultKind::Hang).for_ever());
+        let running = site.start(keyed(&[]));
+        running.wait_for_calls("mwaa", operation, 1);
+        end(running, Signal::TERM).assert_exit(143).assert_does_not_say("may have been started");
+        assert_eq!(started(&site), 0);
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let site = pod("", ENDLESS);
+    let running = site.start(["trigger", "etl", "--poll-interval", "1h"]);
+    running.wait_for_log("running");
+    spoil(&site, fault("InvokeRestApi", FaultKind::Hang).for_ever());
+    let seen = site.sandbox.count("mwaa", "InvokeRestApi");
+    running.signal(Signal::TERM);
+    running.wait_for_calls("mwaa", "InvokeRestApi", seen + 1);
+    let since = std::time::Instant::now();
+    running.signal(Signal::TERM);
+    running.finish().assert_exit(143);
+    assert!(since.elapsed() < Duration::from_secs(2));
+}
