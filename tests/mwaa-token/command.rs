@@ -115,8 +115,15 @@ fn a_token_that_is_refused_is_replaced_once() {
 #[test]
 fn a_private_web_server_is_not_reached_and_what_reaches_it_is_told() {
     let site = pod("access_mode = 'PRIVATE_ONLY'", "");
-    let outcome = site.run(["run", "--timeout", "3s", "--", "version"]);
+    let outcome = site.run(["run", "--timeout", "5s", "--", "version"]);
     outcome.assert_exit(75).assert_says("PRIVATE_ONLY").assert_says("only airflow:InvokeRestApi");
+    // Nothing was sent, so that it was tried again.
+    let tunnels = site
+        .sandbox
+        .proxied()
+        .into_iter()
+        .filter(|line| line.contains(".us-east-2.airflow.amazonaws.com:443"));
+    assert!(tunnels.count() >= 2, "{:?}", site.sandbox.proxied());
     // And that does.
     site.run(["rest", "GET", "/version"]).assert_exit(0);
 }

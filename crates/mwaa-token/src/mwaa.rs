@@ -234,7 +234,8 @@ impl Answer {
     }
 }
 
-/// Airflow 2 has a title and a detail, Airflow 3 a detail, which may be a list of what is wrong with each member.
+/// Airflow 2 has a title and a detail, Airflow 3 a detail, which may be a list of what is wrong with each member, or an
+/// object.
 fn said(body: &Value) -> String {
     let detail = match &body["detail"] {
         Value::String(detail) => Some(detail.clone()),
@@ -246,6 +247,8 @@ fn said(body: &Value) -> String {
             };
             Some(problems.iter().filter_map(problem).collect::<Vec<_>>().join("; "))
         }
+        // A constraint of the database, such as that of the run's id.
+        Value::Object(problem) => problem.get("reason").and_then(Value::as_str).map(str::to_owned),
         _ => None,
     };
     let detail = detail.filter(|detail| !detail.is_empty());
@@ -269,6 +272,10 @@ mod tests {
                 "body.logical_date: Field required",
             ),
             (json!({ "detail": [] }), "Airflow does not say why"),
+            (
+                json!({ "detail": { "reason": "Unique constraint violation", "statement": "INSERT" } }),
+                "Unique constraint violation",
+            ),
             (json!(null), "Airflow does not say why"),
             (json!("<html>"), "Airflow does not say why"),
         ] {

@@ -1,5 +1,6 @@
 //! Airflow's REST API, of which a part: DAGs, their runs, the tasks of these. Paths are relative, as `InvokeRestApi`
-//! takes them. Statuses and forms are those of Airflow 2.10.5; what Airflow 3 has otherwise is from its documentation.
+//! takes them. Statuses and texts are those of Airflow 2.10.5; of 3.0.6, what its models want of bodies and how it tells
+//! of a conflict.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
@@ -44,6 +45,11 @@ pub(crate) fn answer(known: &mut Known, ask: &Ask<'_>, now: OffsetDateTime) -> (
 
 /// Airflow 2 answers as RFC 7807 says, Airflow 3 with the detail alone.
 fn problem(known: &Known, status: u16, title: &str, detail: &str) -> (u16, Value) {
+    if known.is_airflow_3() && status == 409 {
+        let constraint =
+            json!({ "reason": "Unique constraint violation", "statement": "hidden", "orig_error": "hidden" });
+        return (status, json!({ "detail": constraint }));
+    }
     if known.is_airflow_3() {
         return (status, json!({ "detail": detail }));
     }

@@ -1,5 +1,5 @@
-//! Airflow's command line, of which a part, as the web server runs it. Texts and forms are those of Airflow 2.10.5; what
-//! Airflow 3 has otherwise is from its documentation.
+//! Airflow's command line, of which a part, as the web server runs it. Texts and forms are those of Airflow 2.10.5
+//! and 3.0.6.
 
 use serde_json::{Value, json};
 use time::OffsetDateTime;
