@@ -9,7 +9,7 @@ use job_runtime::{Exit, Failure, SinkError};
 pub use self::endpoint::{EndpointError, ModelFailure};
 pub use self::queued::AsyncError;
 pub use self::train::TrainError;
-pub use crate::wire::s3::S3Error;
+pub use aws_wire::s3::S3Error;
 
 /// So much of a text that somebody else wrote is shown.
 const SHOWN: usize = 1024;

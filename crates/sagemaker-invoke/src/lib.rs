@@ -76,8 +76,8 @@ mod error;
 mod fields;
 mod payload;
 mod queued;
+mod sagemaker;
 mod train;
-mod wire;
 
 use job_runtime::{Context, Output, Report};
 

@@ -21,7 +21,7 @@ use self::wait::{Arrived, Watch};
 use crate::endpoint::{PATIENCE, open};
 use crate::error::{AsyncError, Error, Interrupted};
 use crate::payload::Body;
-use crate::wire::s3::{Location, Object, S3};
+use aws_wire::s3::{Location, Object, S3};
 
 /// How many digits of the key's digest name its objects.
 const DIGITS: usize = 16;

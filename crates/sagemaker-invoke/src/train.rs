@@ -23,7 +23,7 @@ use self::name::Name;
 use self::seen::{Outcome, Seen, Transition};
 pub(crate) use self::spec::Spec;
 use crate::error::{Error, Interrupted, TrainError};
-use crate::wire::sagemaker::SageMaker;
+use crate::sagemaker::SageMaker;
 
 /// First interval between two looks at the job; a job takes some minutes to begin.
 const POLL_INTERVAL: Duration = Duration::from_secs(15);

@@ -7,7 +7,7 @@ use clap::Args;
 use super::{BodyArgs, CallArgs};
 use crate::fields;
 use crate::queued::{Call, Input, Request};
-use crate::wire::s3::Location;
+use aws_wire::s3::Location;
 
 /// The longest body that `InvokeEndpointAsync` takes in the request itself.
 const LONGEST_BODY: usize = 128_000;

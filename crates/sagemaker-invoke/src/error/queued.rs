@@ -6,7 +6,7 @@ use job_runtime::duration::Human;
 use job_runtime::{CallError, Exit, Failure, Place};
 
 use super::Interrupted;
-use crate::wire::s3::S3Error;
+use aws_wire::s3::S3Error;
 
 /// Why there is no answer of the model.
 #[derive(Debug, thiserror::Error)]

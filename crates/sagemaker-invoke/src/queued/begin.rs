@@ -11,7 +11,7 @@ use super::send::{self, Endpoint};
 use super::{Call, Sent};
 use crate::endpoint::PATIENCE;
 use crate::error::AsyncError;
-use crate::wire::s3::Location;
+use aws_wire::s3::Location;
 
 /// The request to wait for.
 pub(super) struct Begun {

@@ -3,7 +3,7 @@
 use job_runtime::{Check, Context, Output, Report, Survey};
 
 use super::{Call, send};
-use crate::wire::s3::{Location, S3, S3Error};
+use aws_wire::s3::{Location, S3, S3Error};
 
 /// A name that no claim has: asking for it tells "not allowed" from "not there".
 const NO_CLAIM: &str = "sagemaker-invoke-check.claim";

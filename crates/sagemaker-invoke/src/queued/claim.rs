@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::Sent;
 use super::begin::Trace;
 use crate::error::AsyncError;
-use crate::wire::s3::{Condition, Location, S3, S3Error};
+use aws_wire::s3::{Condition, Location, S3, S3Error};
 
 /// How long a claim without a request is looked at: another process may be about to send it.
 const HELD: Duration = Duration::from_secs(10);
@@ -226,7 +226,7 @@ impl<'a> Claims<'a> {
     ) -> Result<Option<String>, S3Error> {
         let (key, work, by) = (self.key.clone(), self.work.clone(), self.by.clone());
         let claim = Claim { state, key, work, attempt, by };
-        let put = self.s3.put(&self.at, job_runtime::json(&claim), condition).await?;
+        let put = self.s3.put(&self.at, "application/json", job_runtime::json(&claim), condition).await?;
         Ok(put.etag)
     }
 

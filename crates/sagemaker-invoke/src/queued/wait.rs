@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::{Call, Sent};
 use crate::error::{AsyncError, beginning};
-use crate::wire::s3::{Location, Object, S3, S3Error};
+use aws_wire::s3::{Location, Object, S3, S3Error};
 
 /// First interval between two looks.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);

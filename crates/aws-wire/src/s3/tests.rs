@@ -68,3 +68,26 @@ fn a_refusal_that_may_mean_missing() {
         assert_eq!(is_bare(message), bare, "{message}");
     }
 }
+
+#[test]
+fn listings() {
+    let object = |key: &str, size| Listed {
+        key: key.to_owned(),
+        size,
+        last_modified: "2026-01-01T00:00:00.000Z".to_owned(),
+    };
+    let contents = "<Contents><Key>dags/a&amp;b.py</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>3</Size></Contents>\
+                    <Contents><Key>dags/c.py</Key><LastModified>2026-01-01T00:00:00.000Z</LastModified><Size>0</Size></Contents>";
+    let page = |contents: &str| {
+        format!(
+            "<?xml version=\"1.0\"?><ListBucketResult xmlns=\"x\"><Name>b</Name>{contents}</ListBucketResult>"
+        )
+    };
+    assert_eq!(listing(&page(contents)), Some(vec![object("dags/a&b.py", 3), object("dags/c.py", 0)]));
+    assert_eq!(listing(&page("")), Some(Vec::new()));
+    for text in
+        ["", "%PDF", &page("<Contents><Key>a</Key></Contents>"), &page(&contents.replace(">3<", ">x<"))]
+    {
+        assert_eq!(listing(text), None, "{text}");
+    }
+}

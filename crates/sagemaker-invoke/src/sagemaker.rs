@@ -7,9 +7,8 @@ use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_runtime_api::client::ser_de::DeserializeResponse;
 use aws_smithy_types::body::SdkBody;
 use aws_types::SdkConfig;
+use aws_wire::{Client, Failed, Refusal, Resend, Service, domains};
 use serde_json::Value;
-
-use super::{Client, Failed, Refusal, Resend, Service, partition};
 
 static SERVICE: Service = Service {
     id: "SageMaker",
@@ -71,7 +70,7 @@ fn named(name: &str) -> String {
 
 /// Where AWS has `SageMaker`, by botocore's `endpoint-rule-set-1.json`.
 fn aws_endpoint(region: &str, (fips, dual_stack): (bool, bool)) -> String {
-    let (domain, dual_stack_domain) = partition::domains(region);
+    let (domain, dual_stack_domain) = domains(region);
     match (fips, dual_stack) {
         (true, true) => format!("https://api.sagemaker-fips.{region}.{dual_stack_domain}"),
         (true, false) if domain == "amazonaws.com" => format!("https://api-fips.sagemaker.{region}.{domain}"),

@@ -1,14 +1,18 @@
-//! Calls that are made without a client of the SDK: three operations of `SageMaker`, two of S3.
+//! Calls that are made without a client of the SDK.
 //!
-//! `aws-sdk-sagemaker` and `aws-sdk-s3` together are 900,000 lines of code and ten minutes of building for five
-//! operations; and a typed client would drop what a training job's specification has that is newer than itself. So
-//! these calls take the SDK's own way – its orchestrator, signer, retries, and the configuration that all clients
-//! share – with requests and answers of our own. Errors arrive in the SDK's type, so that
-//! [`CallError`](job_runtime::CallError) judges them as it judges all others.
+//! A service's crate can be out of proportion to what is needed of it – `aws-sdk-sagemaker` and `aws-sdk-s3` together
+//! are 900,000 lines of code and ten minutes of building for a handful of operations –, and a typed client drops what
+//! a document has that is newer than itself. Such calls take the SDK's own way – its orchestrator, signer, retries, and
+//! the configuration that all clients share – with requests and answers of our own. Errors arrive in the SDK's type, so
+//! that [`CallError`](job_runtime::CallError) judges them as it judges all others.
+//!
+//! [`s3`] has the operations on objects. For any other service there are a [`Service`], a [`Client`] of it, and what
+//! the caller knows of its requests and answers.
 
 mod partition;
-pub(crate) mod s3;
-pub(crate) mod sagemaker;
+pub mod s3;
+
+pub use partition::domains;
 
 use std::fmt;
 use std::time::Duration;
@@ -42,22 +46,22 @@ use aws_types::service_config::ServiceConfigKey;
 use aws_types::{SdkConfig, SigningName};
 
 /// How a failed call looks here; the same form as that of the SDK's clients.
-pub(crate) type Failed = SdkError<Refusal, HttpResponse>;
+pub type Failed = SdkError<Refusal, HttpResponse>;
 
 /// A service that is spoken to here.
 #[derive(Debug)]
-struct Service {
+pub struct Service {
     /// Its id in the SDK, which also names it in `AWS_ENDPOINT_URL_<SERVICE>` and in config files.
-    id: &'static str,
+    pub id: &'static str,
     /// Its name in signatures.
-    signing_name: &'static str,
+    pub signing_name: &'static str,
     /// How its requests are signed.
-    signing: fn() -> SigningOptions,
+    pub signing: fn() -> SigningOptions,
 }
 
 /// Whether the SDK may send a request again that may have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Resend {
+pub enum Resend {
     /// As often as a read of any other client.
     Read,
     /// Never.
@@ -66,14 +70,15 @@ enum Resend {
 
 /// What a service answered that refused a call.
 #[derive(Debug, Default)]
-pub(crate) struct Refusal {
+pub struct Refusal {
     meta: ErrorMetadata,
     /// The region that the answer says to ask instead.
     region: Option<String>,
 }
 
 impl Refusal {
-    fn new(code: Option<String>, message: Option<String>) -> Self {
+    /// With the code and the text of the answer.
+    pub fn new(code: Option<String>, message: Option<String>) -> Self {
         let mut meta = ErrorMetadata::builder();
         if let Some(code) = code {
             meta = meta.code(code);
@@ -101,7 +106,7 @@ impl ProvideErrorMetadata for Refusal {
 
 /// A service in the region that the chain of credentials has led to.
 #[derive(Debug)]
-struct Client<'a> {
+pub struct Client<'a> {
     sdk: &'a SdkConfig,
     service: &'static Service,
     /// Keeps from one call to the next how far the service's clock is from ours.
@@ -109,12 +114,13 @@ struct Client<'a> {
 }
 
 impl<'a> Client<'a> {
-    fn new(sdk: &'a SdkConfig, service: &'static Service) -> Self {
+    /// With the configuration that all clients share.
+    pub fn new(sdk: &'a SdkConfig, service: &'static Service) -> Self {
         Self { sdk, service, skew: SharedInterceptor::new(ServiceClockSkewInterceptor::new()) }
     }
 
     /// The endpoint that the user has configured, if any; asked for as the SDK's clients do.
-    fn configured_endpoint(&self) -> Option<String> {
+    pub fn configured_endpoint(&self) -> Option<String> {
         let key = ServiceConfigKey::builder()
             .service_id(self.service.id)
             .env("AWS_ENDPOINT_URL")
@@ -125,18 +131,22 @@ impl<'a> Client<'a> {
         of_service.or_else(|| self.sdk.endpoint_url().map(str::to_owned))
     }
 
-    fn region(&self) -> &str {
+    /// The region, such as `us-east-2`.
+    pub fn region(&self) -> &str {
         self.sdk.region().map(Region::as_ref).unwrap_or_default()
     }
 
     /// Whether FIPS endpoints are asked for, and whether such that also speak IPv6.
-    fn variant(&self) -> (bool, bool) {
+    pub fn variant(&self) -> (bool, bool) {
         let on = |flag: Option<bool>| flag == Some(true);
         (on(self.sdk.use_fips()), on(self.sdk.use_dual_stack()))
     }
 
     /// Sends one request to `endpoint`, signed, and reads the answer with `reader`.
-    async fn send<O: fmt::Debug + Send + Sync + 'static>(
+    ///
+    /// # Errors
+    /// What the SDK makes of a failure; a refusal is what `reader` has read.
+    pub async fn send<O: fmt::Debug + Send + Sync + 'static>(
         &self,
         (operation, resend): (&'static str, Resend),
         endpoint: &str,

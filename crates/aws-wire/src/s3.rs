@@ -1,4 +1,4 @@
-//! The operations of S3: an object is read, or put under a condition.
+//! Objects of S3: read, put under a condition, listed, deleted.
 
 use std::fmt;
 use std::mem;
@@ -18,7 +18,7 @@ use aws_smithy_types::date_time::Format;
 use aws_types::SdkConfig;
 use job_runtime::{CallError, Exit, Failure, percent_encoded};
 
-use super::{Client, Failed, Refusal, Resend, Service, partition};
+use crate::{Client, Failed, Refusal, Resend, Service, partition};
 
 /// S3 signs the path as it is sent, and every request with the digest of its body.
 static SERVICE: Service = Service {
@@ -35,18 +35,24 @@ static SERVICE: Service = Service {
 
 const GET: &str = "s3:GetObject";
 const PUT: &str = "s3:PutObject";
+const DELETE: &str = "s3:DeleteObject";
+const LIST: &str = "s3:ListBucket";
+
+/// Pages after which a listing ends, a thousand objects each: what is larger is no folder for a person to look at.
+const MOST_PAGES: usize = 100;
 
 /// A place in S3: `s3://bucket/key`.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Location {
-    pub(crate) bucket: String,
+pub struct Location {
+    /// Name of the bucket.
+    pub bucket: String,
     /// May be empty, where a prefix is meant.
-    pub(crate) key: String,
+    pub key: String,
 }
 
 impl Location {
     /// Parses `s3://bucket/key`.
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+    pub fn parse(text: &str) -> Result<Self, String> {
         let rest = text.strip_prefix("s3://").unwrap_or_default();
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
         let fits = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
@@ -57,7 +63,8 @@ impl Location {
     }
 
     /// The object `name` below this prefix.
-    pub(crate) fn join(&self, name: &str) -> Self {
+    #[must_use]
+    pub fn join(&self, name: &str) -> Self {
         let prefix = self.key.trim_end_matches('/');
         let key = if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") };
         Self { bucket: self.bucket.clone(), key }
@@ -72,16 +79,17 @@ impl fmt::Display for Location {
 
 /// An object, of which nothing but its headers was read.
 #[derive(Debug)]
-pub(crate) struct Object {
+pub struct Object {
     body: ByteStream,
-    pub(crate) etag: Option<String>,
+    /// Its `ETag`, in quotes.
+    pub etag: Option<String>,
     /// How long it was there, by the service's own clock.
-    pub(crate) age: Option<Duration>,
+    pub age: Option<Duration>,
 }
 
 impl Object {
     /// The next part of its body; `None` at the end.
-    pub(crate) async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, CallError> {
+    pub async fn next(&mut self) -> Result<Option<impl AsRef<[u8]> + use<>>, CallError> {
         match self.body.next().await {
             None => Ok(None),
             Some(Ok(part)) => Ok(Some(part)),
@@ -93,7 +101,7 @@ impl Object {
     }
 
     /// The first `limit` bytes.
-    pub(crate) async fn beginning(&mut self, limit: usize) -> Result<Vec<u8>, CallError> {
+    pub async fn beginning(&mut self, limit: usize) -> Result<Vec<u8>, CallError> {
         let mut bytes = Vec::new();
         while bytes.len() < limit
             && let Some(part) = self.next().await?
@@ -105,9 +113,20 @@ impl Object {
     }
 }
 
+/// What a listing tells of an object.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Listed {
+    /// Its whole key.
+    pub key: String,
+    /// In bytes.
+    pub size: u64,
+    /// When it was put, in ISO 8601.
+    pub last_modified: String,
+}
+
 /// On what condition an object is put.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Condition {
+pub enum Condition {
     /// There is none.
     Absent,
     /// The one there is still has this `ETag`.
@@ -167,58 +186,118 @@ impl Failure for S3Error {
 
 /// S3 in the region of a configuration.
 #[derive(Debug)]
-pub(crate) struct S3<'a> {
+pub struct S3<'a> {
     client: Client<'a>,
     configured: Option<String>,
 }
 
 impl<'a> S3<'a> {
-    pub(crate) fn new(sdk: &'a SdkConfig) -> Self {
+    /// With the configuration that all clients share.
+    pub fn new(sdk: &'a SdkConfig) -> Self {
         let client = Client::new(sdk, &SERVICE);
         Self { configured: client.configured_endpoint(), client }
     }
 
     /// Reads the head of an object; its body follows on demand.
-    pub(crate) async fn get(&self, at: &Location) -> Result<Object, S3Error> {
-        let got = self
-            .call(at, "GetObject", Resend::Read, http::Request::builder().method("GET"), SdkBody::empty())
-            .await;
+    ///
+    /// # Errors
+    /// [`S3Error::Missing`] or [`S3Error::Hidden`] where there is none, and every other refusal.
+    pub async fn get(&self, at: &Location) -> Result<Object, S3Error> {
+        let request = http::Request::get(self.path(at));
+        let got = self.call(at, ("GetObject", Resend::Read), request, SdkBody::empty()).await;
         got.map_err(|error| judge(GET, at, &error))
     }
 
     /// Puts a small object. A put with a condition is sent once: after a lost answer, its own success would look like
     /// somebody else's.
-    pub(crate) async fn put(
+    ///
+    /// # Errors
+    /// [`S3Error::Lost`] where the condition is not met, and every other refusal.
+    pub async fn put(
         &self,
         at: &Location,
-        body: String,
+        content_type: &str,
+        body: impl Into<Vec<u8>>,
         condition: &Condition,
     ) -> Result<Object, S3Error> {
-        let request = http::Request::builder().method("PUT").header("content-type", "application/json");
+        let body = body.into();
+        let request = http::Request::put(self.path(at)).header("content-type", content_type);
         let (request, resend) = match condition {
             Condition::Absent => (request.header("if-none-match", "*"), Resend::Never),
             Condition::Unchanged(etag) => (request.header("if-match", etag), Resend::Never),
             Condition::Always => (request, Resend::Read),
         };
         let request = request.header("content-length", body.len());
-        let put = self.call(at, "PutObject", resend, request, SdkBody::from(body)).await;
+        let put = self.call(at, ("PutObject", resend), request, SdkBody::from(body)).await;
         put.map_err(|error| judge(PUT, at, &error))
+    }
+
+    /// Deletes an object. S3 says the same whether it was there or not.
+    ///
+    /// # Errors
+    /// Every refusal.
+    pub async fn delete(&self, at: &Location) -> Result<(), S3Error> {
+        let request = http::Request::delete(self.path(at));
+        let deleted = self.call(at, ("DeleteObject", Resend::Read), request, SdkBody::empty()).await;
+        deleted.map(|_| ()).map_err(|error| judge(DELETE, at, &error))
+    }
+
+    /// The objects whose keys begin with that of `below`, in the order of their keys.
+    ///
+    /// # Errors
+    /// Every refusal, and a listing that cannot be read or has no end.
+    pub async fn list(&self, below: &Location) -> Result<Vec<Listed>, S3Error> {
+        let bucket = Location { key: String::new(), ..below.clone() };
+        let mut found = Vec::new();
+        let mut token: Option<String> = None;
+        for _ in 0..MOST_PAGES {
+            let mut path =
+                format!("{}?list-type=2&prefix={}", self.path(&bucket), percent_encoded(&below.key));
+            if let Some(token) = &token {
+                path.push_str("&continuation-token=");
+                path.push_str(&percent_encoded(token));
+            }
+            let listed = self
+                .call(&bucket, ("ListObjectsV2", Resend::Read), http::Request::get(path), SdkBody::empty())
+                .await;
+            let mut page = listed.map_err(|error| judge(LIST, &bucket, &error))?;
+            let page = page.beginning(usize::MAX).await?;
+            let page = String::from_utf8_lossy(&page);
+            found.extend(
+                listing(&page).ok_or_else(|| CallError::unusable(LIST, "the listing cannot be read"))?,
+            );
+            token = element(&page, "NextContinuationToken");
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
+        let text = format!("there are more than {} objects below {below}", found.len());
+        Err(CallError::unusable(LIST, &text).into())
+    }
+
+    /// Path of an object below its [`endpoint`](Self::endpoint).
+    fn path(&self, at: &Location) -> String {
+        match self.configured {
+            Some(_) => path_style(at),
+            None => aws_address(at, self.client.region(), self.client.variant()).1,
+        }
+    }
+
+    fn endpoint(&self, at: &Location) -> String {
+        let aws = || aws_address(at, self.client.region(), self.client.variant()).0;
+        self.configured.clone().unwrap_or_else(aws)
     }
 
     async fn call(
         &self,
         at: &Location,
-        operation: &'static str,
-        resend: Resend,
+        operation: (&'static str, Resend),
         request: http::request::Builder,
         body: SdkBody,
     ) -> Result<Object, Failed> {
-        let configured = self.configured.clone().map(|endpoint| (endpoint, path_style(at)));
-        let (endpoint, path) =
-            configured.unwrap_or_else(|| aws_address(at, self.client.region(), self.client.variant()));
-        let request = request.uri(path).body(body).map_err(SdkError::construction_failure)?;
+        let request = request.body(body).map_err(SdkError::construction_failure)?;
         let request = HttpRequest::try_from(request).map_err(SdkError::construction_failure)?;
-        self.client.send((operation, resend), &endpoint, request, Reader).await
+        self.client.send(operation, &self.endpoint(at), request, Reader).await
     }
 }
 
@@ -323,7 +402,17 @@ fn refusal(status: u16, header: Option<&str>, body: &str) -> Refusal {
     Refusal { region, ..Refusal::new(code, element(body, "Message")) }
 }
 
-/// The text of the first element of this name; errors of S3 are flat.
+/// The objects of a page; `None` where it is no such page.
+fn listing(xml: &str) -> Option<Vec<Listed>> {
+    let (_, contents) = xml.split_once("<ListBucketResult")?;
+    let object = |object: &str| {
+        let size = element(object, "Size")?.parse().ok()?;
+        Some(Listed { key: element(object, "Key")?, size, last_modified: element(object, "LastModified")? })
+    };
+    contents.split("<Contents>").skip(1).map(object).collect()
+}
+
+/// The text of the first element of this name; errors of S3, and the objects of a listing, are flat.
 fn element(xml: &str, name: &str) -> Option<String> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     let (text, _) = rest.split_once(&format!("</{name}>"))?;

@@ -21,7 +21,7 @@ const PARTITIONS: [Partition; 7] = [
 ];
 
 /// Domain of a region's endpoints, and of those that also speak IPv6.
-pub(super) fn domains(region: &str) -> (&'static str, &'static str) {
+pub fn domains(region: &str) -> (&'static str, &'static str) {
     let partition = PARTITIONS.iter().find(|partition| region.starts_with(partition.prefix));
     partition.map_or(("amazonaws.com", "api.aws"), |partition| (partition.domain, partition.dual_stack))
 }
