@@ -14,7 +14,7 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, redshift, s3, sagemaker, secretsmanager, sts};
+use crate::{container, eks, glue, lambda, logs, metadata, redshift, s3, sagemaker, secretsmanager, sts};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,7 @@ pub(crate) enum Service {
     SageMaker,
     RedshiftData,
     SecretsManager,
+    Eks,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -61,6 +62,7 @@ impl Service {
         Self::SageMaker,
         Self::RedshiftData,
         Self::SecretsManager,
+        Self::Eks,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -101,6 +103,7 @@ impl Service {
             Self::SageMaker => "sagemaker",
             Self::RedshiftData => "redshift-data",
             Self::SecretsManager => "secretsmanager",
+            Self::Eks => "eks",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -125,6 +128,7 @@ impl Service {
             Self::SageMaker => Protocol::Json { target: "SageMaker", message: "Message" },
             Self::RedshiftData => Protocol::Json { target: "RedshiftData", message: "Message" },
             Self::SecretsManager => Protocol::Json { target: "secretsmanager", message: "Message" },
+            Self::Eks => Protocol::Rest { lower: eks::LOWER_CASE, typed: false },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -141,6 +145,7 @@ impl Service {
             Self::SageMaker => sagemaker::training::OPERATIONS,
             Self::RedshiftData => redshift::OPERATIONS,
             Self::SecretsManager => secretsmanager::OPERATIONS,
+            Self::Eks => eks::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -151,6 +156,7 @@ impl Service {
         match self {
             Self::Lambda => lambda::ROUTES,
             Self::SageMakerRuntime => sagemaker::ROUTES,
+            Self::Eks => eks::ROUTES,
             _ => &[],
         }
     }
@@ -181,6 +187,7 @@ impl Service {
             }
             Self::RedshiftData => redshift::throttled(),
             Self::S3 => s3::slow_down(),
+            Self::Eks => Refusal::new(429, "ThrottlingException", "Rate exceeded"),
             Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
             Self::ContainerCredentials | Self::InstanceMetadata => {
                 Refusal::new(429, "TooManyRequests", "Too many requests")
@@ -205,6 +212,7 @@ impl Service {
             Self::SecretsManager => {
                 secretsmanager::answer(cloud, request).map(|value| accept(value.to_string()))
             }
+            Self::Eks => eks::answer(cloud, request).map(|value| accept(value.to_string())),
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }
