@@ -95,11 +95,12 @@ impl Eks {
 }
 
 impl KnownCluster {
-    /// What DescribeCluster says. A cluster that is being made has no endpoint and no authority yet.
+    /// What `DescribeCluster` says. A cluster that is being made has no endpoint and no authority yet.
     pub(crate) fn describe(&self) -> Value {
         let Self { cluster, partition, region, oidc_id, .. } = self;
         let Cluster { account, name, status, version, .. } = cluster;
-        let server = self.server.as_ref().filter(|_| !matches!(status.as_str(), "CREATING" | "FAILED" | "PENDING"));
+        let server =
+            self.server.as_ref().filter(|_| !matches!(status.as_str(), "CREATING" | "FAILED" | "PENDING"));
         let mut described = json!({
             "name": name,
             "arn": format!("arn:{partition}:eks:{region}:{account}:cluster/{name}"),

@@ -60,10 +60,13 @@ fn look(known: &KnownCluster, incoming: &Incoming) -> (u16, Value) {
             { "name": "namespaces", "singularName": "", "namespaced": false, "kind": "Namespace", "verbs": ["get", "list"], "shortNames": ["ns"] },
             { "name": "pods", "singularName": "", "namespaced": true, "kind": "Pod", "verbs": ["get", "list"], "shortNames": ["po"] },
         ] }),
-        ["version"] => json!({ "major": "1", "minor": "34", "gitVersion": format!("v{}.0-eks", known.cluster.version) }),
+        ["version"] => {
+            json!({ "major": "1", "minor": "34", "gitVersion": format!("v{}.0-eks", known.cluster.version) })
+        }
         ["api", "v1", "namespaces"] => list("Namespace", pods.keys().map(|name| json!({ "name": name }))),
         ["api", "v1", "pods"] => {
-            let all = pods.iter().flat_map(|(namespace, names)| names.iter().map(move |name| (namespace, name)));
+            let all =
+                pods.iter().flat_map(|(namespace, names)| names.iter().map(move |name| (namespace, name)));
             list("Pod", all.map(|(namespace, name)| json!({ "name": name, "namespace": namespace })))
         }
         ["api", "v1", "namespaces", namespace, "pods"] => {
@@ -90,7 +93,8 @@ fn status(code: u16, reason: &str, message: &str) -> Value {
 
 fn respond(code: u16, body: &Value) -> Response<Content> {
     let mut response = Response::new(Content::Whole(Bytes::from(body.to_string())));
-    *response.status_mut() = http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
+    *response.status_mut() =
+        http::StatusCode::from_u16(code).unwrap_or(http::StatusCode::INTERNAL_SERVER_ERROR);
     response.headers_mut().insert("content-type", http::HeaderValue::from_static("application/json"));
     response
 }

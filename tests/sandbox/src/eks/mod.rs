@@ -78,13 +78,11 @@ fn describe(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusal> {
     request.authorize(&format!("arn:{partition}:eks:{region}:{account}:cluster/{name}"))?;
     let eks = cloud.eks();
     let known = eks.of(account, region).find(|known| known.cluster.name == name);
-    match known {
-        Some(known) => Ok(json!({ "cluster": known.describe() })),
-        None => {
-            let text = format!("No cluster found for name: {name}.");
-            Err(Refusal::new(404, "ResourceNotFoundException", text).member("clusterName", name))
-        }
-    }
+    let Some(known) = known else {
+        let text = format!("No cluster found for name: {name}.");
+        return Err(Refusal::new(404, "ResourceNotFoundException", text).member("clusterName", name));
+    };
+    Ok(json!({ "cluster": known.describe() }))
 }
 
 #[derive(Deserialize)]
@@ -106,7 +104,9 @@ fn list(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusal> {
     request.authorize(&format!("arn:{partition}:eks:{region}:{account}:cluster/*"))?;
     let unknown = || Refusal::new(400, "InvalidParameterException", "Invalid nextToken");
     let after = match &next_token {
-        Some(token) => from_base64url(token).and_then(|name| String::from_utf8(name).ok()).ok_or_else(unknown)?,
+        Some(token) => {
+            from_base64url(token).and_then(|name| String::from_utf8(name).ok()).ok_or_else(unknown)?
+        }
         None => String::new(),
     };
     let eks = cloud.eks();

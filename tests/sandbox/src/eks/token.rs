@@ -42,12 +42,14 @@ pub(crate) fn verify(cloud: &Cloud, known: &KnownCluster, token: &str) -> Result
     if token.len() > LONGEST {
         return Err("token is too large".into());
     }
-    let encoded = token.strip_prefix(PREFIX).ok_or_else(|| format!("token is missing expected \"{PREFIX}\" prefix"))?;
+    let encoded =
+        token.strip_prefix(PREFIX).ok_or_else(|| format!("token is missing expected \"{PREFIX}\" prefix"))?;
     let url = from_base64url(encoded).and_then(|bytes| String::from_utf8(bytes).ok());
     let url = url.ok_or("token cannot be decoded")?;
     let rest = url.strip_prefix("https://").ok_or("unexpected scheme in pre-signed URL")?;
     let (host, rest) = rest.split_once('/').ok_or("unexpected path in pre-signed URL")?;
-    let region = sts_region(host, &known.partition).ok_or_else(|| format!("unexpected hostname {host:?} in pre-signed URL"))?;
+    let region = sts_region(host, &known.partition)
+        .ok_or_else(|| format!("unexpected hostname {host:?} in pre-signed URL"))?;
     let query = rest.strip_prefix('?').ok_or("unexpected path in pre-signed URL")?;
     check_parameters(query, cloud)?;
     ask_sts(cloud, (host, region), query, &known.cluster.name)
@@ -101,7 +103,12 @@ fn check_parameters(query: &str, cloud: &Cloud) -> Result<(), String> {
 }
 
 /// What STS says to the address when the control plane asks it with the name of its own cluster in the header.
-fn ask_sts(cloud: &Cloud, (host, region): (&str, &str), query: &str, cluster: &str) -> Result<Arc<Caller>, String> {
+fn ask_sts(
+    cloud: &Cloud,
+    (host, region): (&str, &str),
+    query: &str,
+    cluster: &str,
+) -> Result<Arc<Caller>, String> {
     let header = |text: &str| HeaderValue::from_str(text).map_err(|_| "no header".to_owned());
     let mut headers = HeaderMap::new();
     headers.insert("host", header(host)?);
@@ -109,7 +116,8 @@ fn ask_sts(cloud: &Cloud, (host, region): (&str, &str), query: &str, cluster: &s
     let signed = Signed { method: "GET", path: "/", query, headers: &headers, body: b"", secure: true };
     let refused = |what: &str| format!("sts getCallerIdentity failed: error from AWS: {what}");
     let claim = Claim::find(signed).map_err(|_| refused("IncompleteSignature"))?;
-    let credential = cloud.directory().credential(&claim.access_key).ok_or_else(|| refused("InvalidClientTokenId"))?;
+    let credential =
+        cloud.directory().credential(&claim.access_key).ok_or_else(|| refused("InvalidClientTokenId"))?;
     if credential.token != claim.token {
         return Err(refused("InvalidClientTokenId"));
     }
