@@ -128,8 +128,26 @@ fn a_token_of_another_cluster_is_none() {
     assert_ne!(swapped, text);
     std::fs::write(&file, swapped).unwrap();
     complaint(&kubectl(&site, &["get", "pods"]));
-    let error = site.sandbox.calls().pop().expect("a call").error;
+    let asked = site.sandbox.calls().into_iter().find(|call| call.service == "kubernetes");
+    let error = asked.expect("kubectl has asked").error;
     assert!(error.as_deref().is_some_and(|error| error.contains("SignatureDoesNotMatch")), "{error:?}");
+}
+
+/// kubectl's YAML is 1.1, where a text like `no` needs quotes.
+#[test]
+fn kubectl_reads_what_was_there_as_before() {
+    let site = site();
+    let theirs = "users:\n- name: theirs\n  user: {username: 'no', password: '1e3'}\n\
+                  clusters:\n- name: theirs\n  cluster: {server: 'https://x', insecure-skip-tls-verify: yes}\n";
+    let file = site.write("theirs", theirs).display().to_string();
+    let view = || {
+        let form = "jsonpath={.users[0].user.username} {.users[0].user.password} {.clusters[0].cluster}";
+        shown(&kubectl(&site, &["config", "view", "--raw", "--kubeconfig", &file, "-o", form]))
+    };
+    let before = view();
+    assert!(before.starts_with("no 1e3 "), "{before}");
+    write_kubeconfig(&site, &["--kubeconfig", &file]).assert_exit(0);
+    assert_eq!(view(), before);
 }
 
 /// Tokens are good for a quarter of an hour and not for a minute more.

@@ -97,10 +97,24 @@ fn the_address_is_the_one_that_the_aws_cli_signs() {
 
 #[test]
 fn the_address_follows_region_and_fips() {
-    let site = site().env("AWS_USE_FIPS_ENDPOINT", "true");
+    let site = site();
+    let bundle = site.write("ca.pem", site.sandbox.ca_pem()).display().to_string();
+    let proxy = site.sandbox.proxy_url();
+    // Names of AWS, which lead to the sandbox by way of its proxy: an endpoint of one's own has no FIPS.
+    let site = site
+        .without("AWS_ENDPOINT_URL")
+        .env("HTTPS_PROXY", proxy)
+        .env("AWS_CA_BUNDLE", bundle)
+        .env("AWS_USE_FIPS_ENDPOINT", "true");
     let (host, parameters) = address(&token_of(&site.run([&TOKEN[..], &["--region", "us-west-2"]].concat())));
     assert_eq!(host, "sts-fips.us-west-2.amazonaws.com");
     assert!(parameters["X-Amz-Credential"].contains("%2Fus-west-2%2Fsts%2F"), "{parameters:?}");
+}
+
+#[test]
+fn settings_that_contradict_each_other_are_told_at_once() {
+    let outcome = site().env("AWS_USE_FIPS_ENDPOINT", "true").run(TOKEN);
+    outcome.assert_exit(78).assert_says("FIPS and custom endpoint");
 }
 
 #[test]

@@ -2,6 +2,8 @@
 
 use serde_yaml_ng::{Mapping, Value};
 
+use crate::yaml;
+
 /// What is to be in the kubeconfig.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
@@ -80,8 +82,7 @@ pub(crate) fn merge(before: &str, entry: &Entry) -> Result<(String, bool), Strin
     if entry.use_context || config.get("current-context").and_then(Value::as_str).is_none_or(str::is_empty) {
         set(&mut config, "current-context", entry.context.as_str());
     }
-    let text = serde_yaml_ng::to_string(&config).map_err(|_| "it has a key that is no text".to_owned())?;
-    Ok((text, new))
+    Ok((yaml::to_text(&config)?, new))
 }
 
 impl Exec {

@@ -41,6 +41,7 @@ mod file;
 mod job;
 mod kubeconfig;
 mod token;
+mod yaml;
 
 pub use cli::Cli;
 pub use error::Error;

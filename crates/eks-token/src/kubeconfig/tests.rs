@@ -53,9 +53,9 @@ users:
       - target
       env:
       - name: AWS_PROFILE
-        value: 'on'
+        value: \"on\"
       interactiveMode: Never
-      installHint: 'eks-token is not on the PATH: put the binary there, or its path into `command`'
+      installHint: \"eks-token is not on the PATH: put the binary there, or its path into `command`\"
 current-context: target
 ";
     assert_eq!(text, expected, "and kubectl, which reads YAML 1.1, takes `on` for a text");
@@ -110,7 +110,7 @@ extensions: [{name: kept}]
     assert_eq!((context["cluster"].as_str(), context["namespace"].as_str()), (Some(ARN), Some("team")));
     let user = merged["users"][1]["user"].as_mapping().unwrap();
     assert_eq!(user.len(), 1, "a token would go before the plugin: {user:?}");
-    assert!(text.contains("'0123'") && text.contains("'no'"), "texts stay texts: {text}");
+    assert!(text.contains("\"0123\"") && text.contains("\"no\""), "texts stay texts: {text}");
 }
 
 #[test]
