@@ -85,34 +85,40 @@ impl Chain {
         kinds.enumerate().map(hop).collect()
     }
 
-    /// Takes hop `number` (from 1) over those before it, unless it has been taken, and asks STS who it is; that needs no
-    /// permission.
+    /// Takes `hop`, one of [`Chain::hops`], over those before it, unless it has been taken, and asks STS who it is; that
+    /// needs no permission.
     ///
     /// # Errors
     ///
     /// The hop that failed.
-    ///
-    /// # Panics
-    ///
-    /// The chain has no such hop.
-    pub async fn visit(&self, number: usize) -> Result<Visit, ChainError> {
+    pub async fn visit(&self, hop: &Hop) -> Result<Visit, ChainError> {
         let mut held = self.0.held.lock().await;
-        let mut taken_in = Duration::ZERO;
-        for index in 0..number {
-            if held[index].is_none() {
-                let previous = index.checked_sub(1).and_then(|before| held[before].as_ref());
-                let begun = Instant::now();
-                let session = self.take(index, previous.map(|hop| &hop.session), PATIENCE).await?;
-                taken_in = begun.elapsed();
-                held[index] = Some(Held::new(session, clock()));
-            }
+        let index = hop.number.saturating_sub(1);
+        for earlier in 0..index {
+            self.take_once(&mut held, earlier).await?;
         }
-        let Some(hop) = number.checked_sub(1).and_then(|index| held[index].as_mut()) else {
-            unreachable!("the loop has taken it; hops count from 1");
-        };
-        let identity = self.identify(number - 1, &hop.session).await?;
+        let (taken, taken_in) = self.take_once(&mut held, index).await?;
+        let identity = self.identify(index, &taken.session).await?;
         // Not every source tells it: now the refusals of later hops can name who has called.
-        hop.session.arn = Some(identity.arn.clone());
-        Ok(Visit { identity, expires: hop.session.credentials.expiry(), taken_in })
+        taken.session.arn = Some(identity.arn.clone());
+        Ok(Visit { identity, expires: taken.session.credentials.expiry(), taken_in })
+    }
+
+    /// The session of a hop, over the one before, and how long it took to take it.
+    async fn take_once<'h>(
+        &self,
+        held: &'h mut [Option<Held>],
+        index: usize,
+    ) -> Result<(&'h mut Held, Duration), ChainError> {
+        let (before, rest) = held.split_at_mut(index);
+        let begun = Instant::now();
+        let taken = match rest[0].take() {
+            Some(taken) => taken,
+            None => {
+                let previous = before.last().and_then(Option::as_ref).map(|hop| &hop.session);
+                Held::new(self.take(index, previous, PATIENCE).await?, clock())
+            }
+        };
+        Ok((rest[0].insert(taken), begun.elapsed()))
     }
 }
