@@ -2,7 +2,7 @@
 
 use chained_credentials::{Hop, HopKind, RoleSpec, TokenClaims};
 use serde::Serialize;
-use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Where a caller is not known yet.
 const UNKNOWN_ROLE: &str = "arn:aws:iam::ACCOUNT-OF-THE-CALLER:role/ROLE-OF-THE-CALLER";
@@ -15,7 +15,36 @@ pub(crate) struct Policy {
     pub(crate) kind: Kind,
     /// The role that it belongs to.
     pub(crate) of: String,
-    pub(crate) document: Value,
+    pub(crate) document: Document,
+}
+
+/// As IAM has it, its members in the order that people write.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+pub(crate) struct Document {
+    version: &'static str,
+    statement: [Statement; 1],
+}
+
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(rename_all = "PascalCase")]
+struct Statement {
+    effect: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    principal: Option<BTreeMap<&'static str, String>>,
+    action: Actions,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    condition: Option<BTreeMap<&'static str, BTreeMap<String, String>>>,
+}
+
+/// One action stands for itself.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[serde(untagged)]
+enum Actions {
+    One(&'static str),
+    Many(Vec<&'static str>),
 }
 
 /// Which of a role's policies.
@@ -66,15 +95,15 @@ pub(crate) fn needed(
     baggage: Baggage,
     show_external_id: bool,
 ) -> Vec<Policy> {
-    let service = |service: &str, actions: &[&str]| {
+    let service = |service: &str, actions| {
         let of = me.unwrap_or("the role of this source").to_owned();
-        vec![trust(of, &json!({ "Service": service }), actions, Map::new())]
+        vec![trust(of, ("Service", service.to_owned()), actions, BTreeMap::new())]
     };
     match &hop.kind {
         HopKind::Keys | HopKind::Process => Vec::new(),
-        HopKind::PodIdentity => service("pods.eks.amazonaws.com", &["sts:AssumeRole", "sts:TagSession"]),
-        HopKind::Container => service("ecs-tasks.amazonaws.com", &["sts:AssumeRole"]),
-        HopKind::InstanceMetadata => service("ec2.amazonaws.com", &["sts:AssumeRole"]),
+        HopKind::PodIdentity => service("pods.eks.amazonaws.com", vec!["sts:AssumeRole", "sts:TagSession"]),
+        HopKind::Container => service("ecs-tasks.amazonaws.com", vec!["sts:AssumeRole"]),
+        HopKind::InstanceMetadata => service("ec2.amazonaws.com", vec!["sts:AssumeRole"]),
         HopKind::WebIdentity { role, claims, .. } => {
             vec![web_identity(role, claims.as_ref().unwrap_or(&TokenClaims::default()))]
         }
@@ -104,12 +133,12 @@ fn web_identity(role: &RoleSpec, claims: &TokenClaims) -> Policy {
     let provider = provider.strip_prefix("https://").unwrap_or(provider);
     let sub = claims.sub.as_deref().unwrap_or("system:serviceaccount:NAMESPACE:SERVICE-ACCOUNT");
     let (partition, account) = (partition(&role.arn), role.account());
-    let principal =
-        json!({ "Federated": format!("arn:{partition}:iam::{account}:oidc-provider/{provider}") });
+    let principal = format!("arn:{partition}:iam::{account}:oidc-provider/{provider}");
     // IAM takes this audience and no other from a cluster.
-    let conditions =
-        [(format!("{provider}:sub"), json!(sub)), (format!("{provider}:aud"), json!("sts.amazonaws.com"))];
-    trust(role.arn.clone(), &principal, &["sts:AssumeRoleWithWebIdentity"], conditions.into_iter().collect())
+    let conditions = [("sub", sub), ("aud", "sts.amazonaws.com")];
+    let conditions = conditions.map(|(claim, value)| (format!("{provider}:{claim}"), value.to_owned()));
+    let actions = vec!["sts:AssumeRoleWithWebIdentity"];
+    trust(role.arn.clone(), ("Federated", principal), actions, conditions.into())
 }
 
 fn assume_role(role: &RoleSpec, caller: &str, baggage: Baggage, show_external_id: bool) -> Vec<Policy> {
@@ -121,31 +150,49 @@ fn assume_role(role: &RoleSpec, caller: &str, baggage: Baggage, show_external_id
         actions.push("sts:SetSourceIdentity");
     }
     let external_id = role.external_id.as_deref().map(|id| if show_external_id { id } else { EXTERNAL_ID });
-    let conditions = external_id.map(|id| ("sts:ExternalId".to_owned(), json!(id)));
-    let permissions = statement(json!({ "Effect": "Allow", "Action": list(&actions), "Resource": role.arn }));
+    let conditions = external_id.map(|id| ("sts:ExternalId".to_owned(), id.to_owned()));
+    let permissions = Statement {
+        effect: "Allow",
+        principal: None,
+        action: Actions::new(actions.clone()),
+        resource: Some(role.arn.clone()),
+        condition: None,
+    };
     vec![
-        Policy { kind: Kind::Permissions, of: caller.to_owned(), document: permissions },
-        trust(role.arn.clone(), &json!({ "AWS": caller }), &actions, conditions.into_iter().collect()),
+        Policy { kind: Kind::Permissions, of: caller.to_owned(), document: Document::new(permissions) },
+        trust(role.arn.clone(), ("AWS", caller.to_owned()), actions, conditions.into_iter().collect()),
     ]
 }
 
-fn trust(of: String, principal: &Value, actions: &[&str], conditions: Map<String, Value>) -> Policy {
-    let mut allow = json!({ "Effect": "Allow", "Principal": principal, "Action": list(actions) });
-    if !conditions.is_empty() {
-        allow["Condition"] = json!({ "StringEquals": conditions });
+/// The trust policy of the role `of`; `equals` are keys of the request and what they must be.
+fn trust(
+    of: String,
+    principal: (&'static str, String),
+    actions: Vec<&'static str>,
+    equals: BTreeMap<String, String>,
+) -> Policy {
+    let statement = Statement {
+        effect: "Allow",
+        principal: Some([principal].into()),
+        action: Actions::new(actions),
+        resource: None,
+        condition: (!equals.is_empty()).then(|| [("StringEquals", equals)].into()),
+    };
+    Policy { kind: Kind::Trust, of, document: Document::new(statement) }
+}
+
+impl Document {
+    fn new(statement: Statement) -> Self {
+        Self { version: "2012-10-17", statement: [statement] }
     }
-    Policy { kind: Kind::Trust, of, document: statement(allow) }
 }
 
-fn statement(statement: Value) -> Value {
-    json!({ "Version": "2012-10-17", "Statement": [statement] })
-}
-
-/// One action stands for itself.
-fn list(actions: &[&str]) -> Value {
-    match actions {
-        [action] => json!(action),
-        actions => json!(actions),
+impl Actions {
+    fn new(actions: Vec<&'static str>) -> Self {
+        match actions[..] {
+            [action] => Self::One(action),
+            _ => Self::Many(actions),
+        }
     }
 }
 
@@ -156,6 +203,7 @@ fn partition(arn: &str) -> &str {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::{Map, Value, json};
     use std::path::PathBuf;
 
     const B: &str = "arn:aws:iam::222222222222:role/b";
@@ -169,6 +217,11 @@ mod tests {
         RoleSpec { arn: B.to_owned(), ..RoleSpec::default() }
     }
 
+    /// The one statement of a policy.
+    fn allow(policy: &Policy) -> Value {
+        serde_json::to_value(&policy.document).unwrap()["Statement"][0].clone()
+    }
+
     fn of(kind: HopKind, baggage: Baggage) -> Vec<Policy> {
         needed(&hop(kind), (Some(A), None), baggage, false)
     }
@@ -176,25 +229,12 @@ mod tests {
     #[test]
     fn a_role_needs_both_sides() {
         let policies = of(HopKind::AssumeRole(role()), Baggage::default());
-        assert_eq!(
-            policies,
-            [
-                Policy {
-                    kind: Kind::Permissions,
-                    of: A.to_owned(),
-                    document: json!({ "Version": "2012-10-17", "Statement": [
-                        { "Effect": "Allow", "Action": "sts:AssumeRole", "Resource": B },
-                    ] }),
-                },
-                Policy {
-                    kind: Kind::Trust,
-                    of: B.to_owned(),
-                    document: json!({ "Version": "2012-10-17", "Statement": [
-                        { "Effect": "Allow", "Principal": { "AWS": A }, "Action": "sts:AssumeRole" },
-                    ] }),
-                },
-            ]
-        );
+        let text = serde_json::to_string(&policies).unwrap();
+        let expected = [
+            r#"{"kind":"permissions","of":"A","document":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"sts:AssumeRole","Resource":"B"}]}}"#,
+            r#"{"kind":"trust","of":"B","document":{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Principal":{"AWS":"A"},"Action":"sts:AssumeRole"}]}}"#,
+        ];
+        assert_eq!(text.replace(A, "A").replace(B, "B"), format!("[{}]", expected.join(",")));
     }
 
     #[test]
@@ -207,16 +247,10 @@ mod tests {
         };
         let all = json!(["sts:AssumeRole", "sts:TagSession", "sts:SetSourceIdentity"]);
         let policies = of(HopKind::AssumeRole(tagged.clone()), Baggage::default());
-        assert!(
-            policies.iter().all(|policy| policy.document["Statement"][0]["Action"] == all),
-            "{policies:?}"
-        );
+        assert!(policies.iter().all(|policy| allow(policy)["Action"] == all), "{policies:?}");
         let carried = Baggage::default().and(&hop(HopKind::AssumeRole(tagged)));
         let policies = of(HopKind::AssumeRole(role()), carried);
-        assert!(
-            policies.iter().all(|policy| policy.document["Statement"][0]["Action"] == all),
-            "{policies:?}"
-        );
+        assert!(policies.iter().all(|policy| allow(policy)["Action"] == all), "{policies:?}");
         let pod = Baggage::default().and(&hop(HopKind::PodIdentity));
         assert_eq!(pod, Baggage { tags: true, source_identity: false });
     }
@@ -225,10 +259,10 @@ mod tests {
     fn an_external_id_is_shown_on_request_only() {
         let kind = || HopKind::AssumeRole(RoleSpec { external_id: Some("hush".to_owned()), ..role() });
         let hidden = of(kind(), Baggage::default());
-        let condition = &hidden[1].document["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"];
+        let condition = allow(&hidden[1])["Condition"]["StringEquals"]["sts:ExternalId"].clone();
         assert_eq!(condition, EXTERNAL_ID);
         let shown = needed(&hop(kind()), (Some(A), None), Baggage::default(), true);
-        assert_eq!(shown[1].document["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"], "hush");
+        assert_eq!(allow(&shown[1])["Condition"]["StringEquals"]["sts:ExternalId"], "hush");
         assert!(!serde_json::to_string(&hidden).unwrap().contains("hush"));
     }
 
@@ -251,7 +285,7 @@ mod tests {
         equals.insert(format!("{provider}:aud"), json!("sts.amazonaws.com"));
         assert_eq!(policy.of, arn);
         assert_eq!(
-            policy.document["Statement"][0],
+            allow(policy),
             json!({
                 "Effect": "Allow",
                 "Principal": { "Federated": format!("arn:aws-cn:iam::111111111111:oidc-provider/{provider}") },
@@ -260,7 +294,7 @@ mod tests {
             })
         );
         let unread = of(kind(Err("gone".to_owned())), Baggage::default());
-        assert!(unread[0].document.to_string().contains("NAMESPACE:SERVICE-ACCOUNT"));
+        assert!(allow(&unread[0]).to_string().contains("NAMESPACE:SERVICE-ACCOUNT"));
     }
 
     #[test]
@@ -271,7 +305,7 @@ mod tests {
             (HopKind::InstanceMetadata, "ec2.amazonaws.com", json!("sts:AssumeRole")),
         ] {
             let policies = needed(&hop(kind), (None, Some(A)), Baggage::default(), false);
-            let allow = &policies[0].document["Statement"][0];
+            let allow = allow(&policies[0]);
             assert_eq!((&policies[0].of[..], &allow["Principal"]["Service"]), (A, &json!(service)));
             assert_eq!(allow["Action"], actions);
         }

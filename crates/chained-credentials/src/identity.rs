@@ -112,12 +112,11 @@ impl Chain {
     ) -> Result<(&'h mut Held, Duration), ChainError> {
         let (before, rest) = held.split_at_mut(index);
         let begun = Instant::now();
-        let taken = match rest[0].take() {
-            Some(taken) => taken,
-            None => {
-                let previous = before.last().and_then(Option::as_ref).map(|hop| &hop.session);
-                Held::new(self.take(index, previous, PATIENCE).await?, clock())
-            }
+        let taken = if let Some(taken) = rest[0].take() {
+            taken
+        } else {
+            let previous = before.last().and_then(Option::as_ref).map(|hop| &hop.session);
+            Held::new(self.take(index, previous, PATIENCE).await?, clock())
         };
         Ok((rest[0].insert(taken), begun.elapsed()))
     }
