@@ -129,6 +129,27 @@ mod tests {
         }
     }
 
+    /// What the AWS CLI 1.46.3 with botocore 1.43.11 (`aws eks get-token`) makes at [`NOW`] for the cluster `prod` with
+    /// the keys of AWS's own examples: the address, and the token.
+    const OF_THE_CLI: (&str, &str) = (
+        "https://sts.us-east-2.amazonaws.com/?Action=GetCallerIdentity&Version=2011-06-15&X-Amz-Algorithm=AWS\
+         4-HMAC-SHA256&X-Amz-Credential=AKIDEXAMPLE%2F20260301%2Fus-east-2%2Fsts%2Faws4_request&X-Amz-Date=20\
+         260301T020000Z&X-Amz-Expires=60&X-Amz-SignedHeaders=host%3Bx-k8s-aws-id&X-Amz-Signature=0ab1dffefacf\
+         436fc09ed10706da58665266a0f1f782f506e70b08028de2e81a",
+        "k8s-aws-v1.aHR0cHM6Ly9zdHMudXMtZWFzdC0yLmFtYXpvbmF3cy5jb20vP0FjdGlvbj1HZXRDYWxsZXJJZGVudGl0eSZWZXJza\
+         W9uPTIwMTEtMDYtMTUmWC1BbXotQWxnb3JpdGhtPUFXUzQtSE1BQy1TSEEyNTYmWC1BbXotQ3JlZGVudGlhbD1BS0lERVhBTVBMR\
+         SUyRjIwMjYwMzAxJTJGdXMtZWFzdC0yJTJGc3RzJTJGYXdzNF9yZXF1ZXN0JlgtQW16LURhdGU9MjAyNjAzMDFUMDIwMDAwWiZYL\
+         UFtei1FeHBpcmVzPTYwJlgtQW16LVNpZ25lZEhlYWRlcnM9aG9zdCUzQngtazhzLWF3cy1pZCZYLUFtei1TaWduYXR1cmU9MGFiM\
+         WRmZmVmYWNmNDM2ZmMwOWVkMTA3MDZkYTU4NjY1MjY2YTBmMWY3ODJmNTA2ZTcwYjA4MDI4ZGUyZTgxYQ",
+    );
+
+    #[test]
+    fn a_token_is_the_one_of_the_aws_cli() {
+        let (address, expected) = OF_THE_CLI;
+        assert!(address.starts_with(&url("us-east-2", false)));
+        assert_eq!(token(address), expected);
+    }
+
     #[test]
     fn a_token_is_never_said_to_outlive_its_session() {
         let now = SystemTime::UNIX_EPOCH + NOW;

@@ -138,7 +138,85 @@ pub(crate) fn bearer(header: Option<&str>) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use time::OffsetDateTime;
+
     use super::*;
+    use crate::crypto::base64url;
+    use crate::world::World;
+
+    /// The token of `aws eks get-token --cluster-name prod` by the AWS CLI 1.46.3 with botocore 1.43.11, made at
+    /// 2026-03-01T02:00:00Z with the keys of the user below.
+    const OF_THE_CLI: &str = "k8s-aws-v1.aHR0cHM6Ly9zdHMudXMtZWFzdC0yLmFtYXpvbmF3cy5jb20vP0FjdGlvbj1HZXRDYWxsZXJJZGVudGl0eSZWZXJza\
+         W9uPTIwMTEtMDYtMTUmWC1BbXotQWxnb3JpdGhtPUFXUzQtSE1BQy1TSEEyNTYmWC1BbXotQ3JlZGVudGlhbD1BS0lERVhBTVBMR\
+         SUyRjIwMjYwMzAxJTJGdXMtZWFzdC0yJTJGc3RzJTJGYXdzNF9yZXF1ZXN0JlgtQW16LURhdGU9MjAyNjAzMDFUMDIwMDAwWiZYL\
+         UFtei1FeHBpcmVzPTYwJlgtQW16LVNpZ25lZEhlYWRlcnM9aG9zdCUzQngtazhzLWF3cy1pZCZYLUFtei1TaWduYXR1cmU9MGFiM\
+         WRmZmVmYWNmNDM2ZmMwOWVkMTA3MDZkYTU4NjY1MjY2YTBmMWY3ODJmNTA2ZTcwYjA4MDI4ZGUyZTgxYQ";
+
+    /// A world in which it is some time after that.
+    fn cloud(after: Duration) -> Cloud {
+        let made = OffsetDateTime::from_unix_timestamp(1_772_330_400).unwrap();
+        let ahead = (made + after - OffsetDateTime::now_utc()).whole_seconds();
+        let world = format!(
+            "region = 'us-east-2'\nclock_ahead_seconds = {ahead}\n\
+             [accounts.111111111111.users.ops]\naccess_key_id = 'AKIDEXAMPLE'\n\
+             secret_access_key = 'wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY'\n\
+             [[eks.clusters]]\naccount = '111111111111'\nname = 'prod'\n\
+             [[eks.clusters]]\naccount = '111111111111'\nname = 'other'\n"
+        );
+        Cloud::new(World::from_toml(&world).unwrap(), None).unwrap()
+    }
+
+    /// Who has made a token for the cluster at a place of that world.
+    fn who(cloud: &Cloud, cluster: usize, token: &str) -> Result<String, String> {
+        let eks = cloud.eks();
+        verify(cloud, eks.at(cluster).unwrap(), token).map(|caller| caller.arn.clone())
+    }
+
+    fn refusal(cloud: &Cloud, token: &str) -> String {
+        who(cloud, 0, token).expect_err(token)
+    }
+
+    #[test]
+    fn the_token_of_the_aws_cli_is_good_for_its_cluster_for_a_quarter_of_an_hour() {
+        let arn = Ok("arn:aws:iam::111111111111:user/ops".to_owned());
+        assert_eq!(who(&cloud(Duration::from_secs(5)), 0, OF_THE_CLI), arn);
+        assert_eq!(who(&cloud(Duration::from_mins(14)), 0, OF_THE_CLI), arn);
+        let late = refusal(&cloud(Duration::from_mins(16)), OF_THE_CLI);
+        assert!(late.contains("expired (15 minute"), "{late}");
+        let elsewhere = who(&cloud(Duration::from_secs(5)), 1, OF_THE_CLI).unwrap_err();
+        assert!(elsewhere.contains("SignatureDoesNotMatch"), "{elsewhere}");
+    }
+
+    #[test]
+    fn what_is_changed_in_a_token_makes_it_none() {
+        let cloud = cloud(Duration::from_secs(5));
+        let encoded = OF_THE_CLI.strip_prefix(PREFIX).unwrap();
+        let url = String::from_utf8(from_base64url(encoded).unwrap()).unwrap();
+        for (from, to, problem) in [
+            ("https:", "http:", "unexpected scheme"),
+            ("sts.us-east-2", "sts.evil", "SignatureDoesNotMatch"),
+            ("amazonaws.com", "amazonaws.com.evil.example", "unexpected hostname"),
+            ("/?", "/x?", "unexpected path"),
+            ("GetCallerIdentity", "AssumeRole", "unexpected action"),
+            ("?", "?RoleArn=x&", "non-whitelisted query parameter"),
+            ("?", "?action=GetCallerIdentity&", "multiple values"),
+            ("%3Bx-k8s-aws-id", "", "did not sign the x-k8s-aws-id header"),
+            ("Expires=60", "Expires=901", "invalid X-Amz-Expires"),
+            ("Date=2026", "Date=x", "error parsing X-Amz-Date"),
+            ("Expires=60", "Expires=61", "SignatureDoesNotMatch"),
+            ("AKIDEXAMPLE", "AKIDOTHER", "InvalidClientTokenId"),
+        ] {
+            assert!(url.contains(from));
+            let changed = format!("{PREFIX}{}", base64url(url.replacen(from, to, 1).as_bytes()));
+            let refused = refusal(&cloud, &changed);
+            assert!(refused.contains(problem), "{from} -> {to}: {refused}");
+        }
+        assert!(refusal(&cloud, encoded).contains("prefix"));
+        assert!(refusal(&cloud, &format!("{OF_THE_CLI}!")).contains("cannot be decoded"));
+        assert!(refusal(&cloud, &format!("{OF_THE_CLI}{}", "A".repeat(4096))).contains("too large"));
+    }
 
     #[test]
     fn only_sts_says_who_somebody_is() {
