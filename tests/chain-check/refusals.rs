@@ -124,6 +124,8 @@ fn the_tags_of_a_pod_identity_are_let_in_by_name() {
     let site = Site::pod(BINARY, &Worlds::pod_identity()).with_pod_identity();
     let outcome = site.run(["--assume-role", ROLE_B]);
     outcome.assert_exit(77).assert_says("sts:TagSession");
+    // The agent does not tell whose session it hands out: STS does.
+    outcome.assert_says(" by arn:aws:sts::111111111111:assumed-role/cats-glue/eks-cluster-pod-1 was refused");
     let told = policies(&hop(&outcome, 2));
     assert!(
         !told.is_empty()
