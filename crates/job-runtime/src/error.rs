@@ -30,17 +30,6 @@ pub trait Failure: Error + 'static {
     }
 }
 
-/// A chain that the job itself has walked.
-impl Failure for ChainError {
-    fn exit(&self) -> Exit {
-        exit_of(self)
-    }
-
-    fn request_id(&self) -> Option<&str> {
-        ChainError::request_id(self)
-    }
-}
-
 /// What a failed call may have done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
