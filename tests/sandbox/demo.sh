@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The documented jobs against a local AWS: a pod of account 111111111111 runs Glue jobs, invokes functions and asks a
-# model of account 222222222222.
+# The documented jobs against a local AWS: a pod of account 111111111111 runs Glue jobs, invokes functions, asks a model
+# and reaches a cluster of account 222222222222.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cargo build --quiet -p sandbox -p glue-trigger -p lambda-invoke -p sagemaker-invoke
+cargo build --quiet -p sandbox -p glue-trigger -p lambda-invoke -p sagemaker-invoke -p eks-token -p chain-check
 bin=$PWD/target/debug
 dir=$(mktemp -d)
 trap 'kill "$sandbox" 2>/dev/null || true; wait "$sandbox" 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -60,3 +60,12 @@ expected=0 pod sagemaker-invoke endpoint --endpoint-name scoring --content-type 
 
 echo; echo "What the local AWS saw:"
 cat "$dir/requests"
+echo; echo "Who the two roles are."
+expected=0 pod chain-check --output text
+echo; echo "kubectl in a cluster of the other account."
+expected=0 pod eks-token kubeconfig --cluster-name target --kubeconfig "$dir/kubeconfig" --exec-command "$bin/eks-token" --output text
+if kubectl=$(command -v kubectl); then
+  echo; echo "\$ kubectl get pods --namespace kube-system"
+  env -i AWS_DEFAULT_REGION=us-east-2 AWS_ENDPOINT_URL="$url" KUBECONFIG="$dir/kubeconfig" HOME="$dir" \
+    "$kubectl" get pods --namespace kube-system
+fi

@@ -9,9 +9,11 @@
 //! [`s3`] has the operations on objects. For any other service there are a [`Service`], a [`Client`] of it, and what
 //! the caller knows of its requests and answers.
 
+mod json;
 mod partition;
 pub mod s3;
 
+pub use json::JsonReader;
 pub use partition::domains;
 
 use std::fmt;

@@ -3,7 +3,7 @@
 use aws_smithy_types::date_time::Format;
 
 use crate::role::{RoleSpec, account_of};
-use crate::token::Claims;
+use crate::token::TokenClaims;
 
 /// What STS answered: its code (empty where there was none) and its text.
 #[derive(Clone, Copy)]
@@ -13,7 +13,7 @@ pub(crate) struct Refusal<'a> {
 }
 
 /// `sts:AssumeRoleWithWebIdentity` was refused.
-pub(crate) fn web_identity(refusal: Refusal<'_>, role: &RoleSpec, claims: &Claims) -> Vec<String> {
+pub(crate) fn web_identity(refusal: Refusal<'_>, role: &RoleSpec, claims: &TokenClaims) -> Vec<String> {
     let unknown = "(not in the token)";
     let iss = claims.iss.as_deref().unwrap_or(unknown);
     let sub = claims.sub.as_deref().unwrap_or(unknown);
@@ -91,6 +91,22 @@ pub(crate) fn assume_role(refusal: Refusal<'_>, role: &RoleSpec, caller: Option<
     }
 }
 
+/// `sts:GetCallerIdentity` was refused: it needs no permission, so that it can only be the keys.
+pub(crate) fn caller_identity(refusal: Refusal<'_>) -> Vec<String> {
+    match refusal.code {
+        "ExpiredToken" | "ExpiredTokenException" => {
+            vec![
+                "the session has ended: renew it at its source, or look at the clock of this machine"
+                    .to_owned(),
+            ]
+        }
+        "InvalidClientTokenId" | "UnrecognizedClientException" | "SignatureDoesNotMatch" => {
+            vec!["the keys are unknown to STS, or altered: look at where they come from".to_owned()]
+        }
+        _ => Vec::new(),
+    }
+}
+
 /// What can befall both calls.
 fn common(refusal: Refusal<'_>, role: &RoleSpec) -> Vec<String> {
     match refusal.code {
@@ -126,7 +142,12 @@ fn caller_in(message: &str) -> Option<String> {
 }
 
 /// The role behind a session's ARN, as policies name it. The path of a role is not in its sessions' ARNs.
-fn role_of_session(arn: &str) -> String {
+///
+/// ```
+/// let session = "arn:aws:sts::111111111111:assumed-role/cats/glue-trigger-1";
+/// assert_eq!(chained_credentials::role_of_session(session), "arn:aws:iam::111111111111:role/cats");
+/// ```
+pub fn role_of_session(arn: &str) -> String {
     let parts: Vec<&str> = arn.splitn(6, ':').collect();
     match parts[..] {
         ["arn", partition, "sts", _, account, resource] => {
@@ -211,7 +232,7 @@ mod tests {
 
     #[test]
     fn web_identity_shows_the_claims_to_trust() {
-        let claims = Claims {
+        let claims = TokenClaims {
             iss: Some("https://oidc.example/id/1".into()),
             sub: Some("system:serviceaccount:ns:sa".into()),
             aud: vec!["other".into()],

@@ -27,7 +27,7 @@ use crate::token;
 /// A session is renewed when less than this is left of it, or a third of its life where that is shorter.
 const MARGIN: Duration = Duration::from_mins(5);
 /// How long hiccups of STS are borne while there is nothing to work with.
-const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
 /// The same while the old session still works: better to go on with that one and try again later.
 const PATIENCE_AT_REFRESH: Duration = Duration::from_secs(5);
 /// After a failed renewal, the next attempt comes after this, or after half of what is left of the old session.
@@ -62,26 +62,26 @@ pub struct Identity {
 
 /// A chain at work. Clones share one cache.
 #[derive(Clone, Debug)]
-pub struct Chain(Arc<Inner>);
+pub struct Chain(pub(crate) Arc<Inner>);
 
 #[derive(Debug)]
-struct Inner {
-    spec: ChainSpec,
+pub(crate) struct Inner {
+    pub(crate) spec: ChainSpec,
     transport: Transport,
     sts: aws_sdk_sts::Client,
     /// One place a hop, the source first. The lock is held while a hop is renewed, so that it is renewed once.
-    held: Mutex<Vec<Option<Held>>>,
+    pub(crate) held: Mutex<Vec<Option<Held>>>,
 }
 
 #[derive(Debug)]
-struct Held {
-    session: Session,
+pub(crate) struct Held {
+    pub(crate) session: Session,
     /// From when on it is renewed; `None`: it never ends.
     due: Option<SystemTime>,
 }
 
 impl Held {
-    fn new(session: Session, now: SystemTime) -> Self {
+    pub(crate) fn new(session: Session, now: SystemTime) -> Self {
         let due = session.credentials.expiry().map(|end| {
             let life = end.duration_since(now).unwrap_or_default();
             end - MARGIN.min(life / 3)
@@ -113,6 +113,11 @@ impl Chain {
     /// The chain in one line: source, roles, region. Holds no secret.
     pub fn describe(&self) -> &str {
         self.0.spec.describe()
+    }
+
+    /// The region of STS and of the services.
+    pub fn region(&self) -> &str {
+        self.0.spec.region()
     }
 
     /// Walks the chain to its end, and checks that it lands in the expected account.
@@ -149,12 +154,21 @@ impl Chain {
     /// The hop that failed, or STS out of reach.
     pub async fn caller_identity(&self) -> Result<CallerIdentity, ChainError> {
         let session = self.session(Duration::ZERO).await?;
-        let number = self.0.spec.hops.len();
+        self.identify(self.0.spec.hops.len(), &session).await
+    }
+
+    /// Asks STS who the session of hop `number` is, 0 being the source.
+    pub(crate) async fn identify(
+        &self,
+        number: usize,
+        session: &Session,
+    ) -> Result<CallerIdentity, ChainError> {
         let mut patience = Patience::new(PATIENCE);
         loop {
             match sts::caller_identity(&self.0.sts, session.credentials.clone()).await {
                 Ok(identity) => return Ok(identity),
-                Err(error) => {
+                Err(mut error) => {
+                    error.advice.extend(advice::caller_identity(refusal(&error)));
                     let failed = |error| self.failed(number, "sts:GetCallerIdentity".to_owned(), None, error);
                     patience.bear(error).await.map_err(failed)?;
                 }
@@ -246,7 +260,7 @@ impl Chain {
     }
 
     /// Takes hop `number`, 0 being the source, over the session of the hop before.
-    async fn take(
+    pub(crate) async fn take(
         &self,
         number: usize,
         previous: Option<&Session>,
@@ -303,7 +317,7 @@ impl Chain {
     }
 
     /// What hop `number` does, for messages.
-    fn action(&self, number: usize) -> String {
+    pub(crate) fn action(&self, number: usize) -> String {
         let spec = &self.0.spec;
         match (number.checked_sub(1), &spec.source) {
             (Some(index), _) => format!("sts:AssumeRole of {}", spec.hops[index].role.arn),
@@ -411,6 +425,6 @@ fn base_config(spec: &ChainSpec, transport: &Transport) -> aws_types::sdk_config
 
 /// Sessions end by the wall clock: the one clock that STS and we share.
 #[expect(clippy::disallowed_methods, reason = "the room of the wall clock in this crate")]
-fn clock() -> SystemTime {
+pub(crate) fn clock() -> SystemTime {
     SystemTime::now()
 }

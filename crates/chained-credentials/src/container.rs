@@ -67,6 +67,11 @@ impl ContainerEndpoint {
         Ok(Some(Self { url, shown, authorization: file.or_else(value) }))
     }
 
+    /// EKS Pod Identity: it alone keeps a token in a file.
+    pub(crate) fn is_pod_identity(&self) -> bool {
+        matches!(self.authorization, Some(Authorization::File(_)))
+    }
+
     /// The variable and the host, for messages.
     pub(crate) fn shown(&self) -> &str {
         &self.shown

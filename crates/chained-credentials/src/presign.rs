@@ -26,6 +26,8 @@ pub struct Presign<'a> {
 pub struct Presigned {
     /// The address.
     pub url: String,
+    /// When it was signed.
+    pub signed_at: SystemTime,
     /// When the session ends that signed it, where it ends.
     pub session_expires: Option<SystemTime>,
 }
@@ -52,7 +54,7 @@ impl Presign<'_> {
         let (instructions, _) = sign(signable, &params).ok()?.into_parts();
         let mut request = http::Request::get(self.url).body(()).ok()?;
         instructions.apply_to_request_http1x(&mut request);
-        Some(Presigned { url: request.uri().to_string(), session_expires })
+        Some(Presigned { url: request.uri().to_string(), signed_at: now, session_expires })
     }
 }
 

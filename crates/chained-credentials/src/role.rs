@@ -1,5 +1,6 @@
 //! A role to assume, and its shorthand on the command line.
 
+use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
@@ -99,6 +100,28 @@ impl FromStr for RoleSpec {
             }),
             None => Ok(role),
         }
+    }
+}
+
+/// The shorthand that it is parsed from. Holds the external id.
+impl fmt::Display for RoleSpec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { arn, external_id, session_name, duration, source_identity, .. } = self;
+        write!(f, "arn={arn}")?;
+        let duration = duration.map(|duration| format!("{}s", duration.as_secs()));
+        for (key, value) in [
+            ("external-id", external_id),
+            ("session-name", session_name),
+            ("duration", &duration),
+            ("source-identity", source_identity),
+        ] {
+            if let Some(value) = value {
+                write!(f, ",{key}={value}")?;
+            }
+        }
+        self.tags.iter().try_for_each(|(key, value)| write!(f, ",tag.{key}={value}"))?;
+        self.transitive_tag_keys.iter().try_for_each(|key| write!(f, ",transitive-tag={key}"))?;
+        self.policy_arns.iter().try_for_each(|arn| write!(f, ",policy-arn={arn}"))
     }
 }
 
@@ -245,6 +268,7 @@ mod tests {
             }
         );
         assert_eq!(role.account(), "222222222222");
+        assert_eq!(role.to_string().parse(), Ok(role));
     }
 
     #[test]

@@ -148,8 +148,12 @@ where
         }
         SdkError::DispatchFailure(failure) => {
             // The connector calls it the user's where a setting is at fault: a certificate that nothing vouches for.
-            let kind = if failure.is_user() { ErrorKind::Config } else { ErrorKind::Unavailable };
             let cause = failure.as_connector_error().map(connection_problem);
+            // The endpoint rules refuse settings that contradict each other, in these words.
+            let contradiction =
+                cause.as_ref().is_some_and(|cause| cause.starts_with("Invalid Configuration"));
+            let kind =
+                if failure.is_user() || contradiction { ErrorKind::Config } else { ErrorKind::Unavailable };
             SourceError::new(kind, cause.unwrap_or_else(|| "the request could not be sent".to_owned()))
         }
         SdkError::TimeoutError(_) => SourceError::new(ErrorKind::Unavailable, "STS did not answer in time"),

@@ -12,15 +12,15 @@ use crate::profile::io_problem;
 
 /// What a token says of itself. Not checked here: STS does that. Holds nothing secret.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Claims {
+pub struct TokenClaims {
     /// The issuer: the cluster's OIDC address.
-    pub(crate) iss: Option<String>,
+    pub iss: Option<String>,
     /// The subject: `system:serviceaccount:<namespace>:<name>`.
-    pub(crate) sub: Option<String>,
+    pub sub: Option<String>,
     /// The audiences; IAM expects `sts.amazonaws.com` among them.
-    pub(crate) aud: Vec<String>,
+    pub aud: Vec<String>,
     /// Expiry.
-    pub(crate) exp: Option<DateTime>,
+    pub exp: Option<DateTime>,
 }
 
 #[derive(Deserialize)]
@@ -51,10 +51,10 @@ pub(crate) fn read(path: &Path, from: &str) -> Result<String, String> {
 }
 
 /// Claims of `token`; all absent where it is no JSON web token.
-pub(crate) fn claims(token: &str) -> Claims {
+pub(crate) fn claims(token: &str) -> TokenClaims {
     let payload = token.split('.').nth(1).and_then(|part| URL_SAFE_NO_PAD.decode(part).ok());
     let Some(payload) = payload.and_then(|bytes| serde_json::from_slice::<Payload>(&bytes).ok()) else {
-        return Claims::default();
+        return TokenClaims::default();
     };
     let exp = payload.exp.map(DateTime::from_secs_f64);
     let aud = match payload.aud {
@@ -62,7 +62,7 @@ pub(crate) fn claims(token: &str) -> Claims {
         Some(Audience::One(aud)) => vec![aud],
         Some(Audience::Many(aud)) => aud,
     };
-    Claims { iss: payload.iss, sub: payload.sub, aud, exp }
+    TokenClaims { iss: payload.iss, sub: payload.sub, aud, exp }
 }
 
 /// Known ways to get the path wrong.
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn whatever_is_no_token_has_no_claims() {
         for text in ["", "x", "a.b.c", "..", "e30.!!!.x", &jwt("[]"), &jwt("null")] {
-            assert_eq!(claims(text), Claims::default(), "{text}");
+            assert_eq!(claims(text), TokenClaims::default(), "{text}");
         }
     }
 

@@ -292,6 +292,55 @@ impl Common {
         }
     }
 
+    /// The options of this process that decide about credentials, for another one. The region is not among them:
+    /// whoever hands over knows where to.
+    pub(crate) fn handover_args(&self) -> Vec<String> {
+        let mut args = Vec::new();
+        if let Some(profile) = &self.profile {
+            args.extend(["--profile".to_owned(), profile.clone()]);
+        }
+        if let Some(url) = &self.endpoint_url {
+            args.extend(["--endpoint-url".to_owned(), url.clone()]);
+        }
+        if !self.roles_fit_a_variable() {
+            let roles = self.assume_role.iter().map(ToString::to_string);
+            args.extend(roles.flat_map(|role| ["--assume-role".to_owned(), role]));
+        }
+        args
+    }
+
+    /// The same of those that have a variable of their own.
+    pub(crate) fn handover_env(&self) -> Vec<(&'static str, String)> {
+        let mut vars = Vec::new();
+        if !self.assume_role.is_empty() && self.roles_fit_a_variable() {
+            let roles: Vec<String> = self.assume_role.iter().map(ToString::to_string).collect();
+            vars.push((env::ASSUME_ROLE, roles.join(" ")));
+        }
+        vars.extend(self.ca_bundle.as_ref().map(|file| (env::CA_BUNDLE, file.display().to_string())));
+        vars.extend(self.role_session_name.clone().map(|name| (env::ROLE_SESSION_NAME, name)));
+        vars.extend(self.expect_account.clone().map(|account| (env::EXPECT_ACCOUNT, account)));
+        if self.allow_instance_metadata {
+            vars.push((env::ALLOW_INSTANCE_METADATA, "true".to_owned()));
+        }
+        vars
+    }
+
+    /// The variable takes roles apart at white space, which only the value of a tag can have.
+    fn roles_fit_a_variable(&self) -> bool {
+        !self.assume_role.iter().any(|role| role.to_string().contains(char::is_whitespace))
+    }
+
+    /// The common options where nothing is said.
+    #[cfg(test)]
+    pub(crate) fn plain() -> Self {
+        #[derive(Parser)]
+        struct Plain {
+            #[command(flatten)]
+            common: Common,
+        }
+        Plain::parse_from(["plain"]).common
+    }
+
     /// The PEM file to add to the built-in roots.
     pub(crate) fn ca_bundle(&self) -> Option<&std::path::Path> {
         self.ca_bundle.as_deref()

@@ -4,6 +4,7 @@ use crate::Binary;
 use crate::cli::{OnPriorFailure, OnTerminate, Running};
 use crate::env;
 use crate::exit::Exit;
+use crate::origin::{Handover, Origin, PlanError};
 use crate::progress::Console;
 use crate::report::LastWord;
 use crate::telemetry::ALWAYS;
@@ -39,6 +40,7 @@ pub struct Context {
     sdk: SdkConfig,
     identity: Identity,
     chain: Option<Chain>,
+    origin: Origin,
     running: Running,
     started: Instant,
     pub(crate) interrupted: watch::Sender<Option<Exit>>,
@@ -53,6 +55,7 @@ pub(crate) struct Parts {
     pub(crate) sdk: SdkConfig,
     pub(crate) identity: Identity,
     pub(crate) chain: Option<Chain>,
+    pub(crate) origin: Origin,
     pub(crate) running: Running,
     pub(crate) started: Instant,
     pub(crate) console: Arc<Console>,
@@ -61,9 +64,21 @@ pub(crate) struct Parts {
 
 impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
-        let Parts { binary, sdk, identity, chain, running, started, console, last_word } = parts;
+        let Parts { binary, sdk, identity, chain, origin, running, started, console, last_word } = parts;
         let (interrupted, taken) = (watch::Sender::new(None), OnceLock::new());
-        Self { binary, sdk, identity, chain, running, started, interrupted, taken, console, last_word }
+        Self {
+            binary,
+            sdk,
+            identity,
+            chain,
+            origin,
+            running,
+            started,
+            interrupted,
+            taken,
+            console,
+            last_word,
+        }
     }
 
     /// The binary that runs.
@@ -84,6 +99,20 @@ impl Context {
     /// The chain of credentials, unless the job wants none. The clients of [`Context::sdk_config`] sign with it.
     pub fn chain(&self) -> Option<&Chain> {
         self.chain.as_ref()
+    }
+
+    /// Plans a chain as the options and the environment have it, with `profile` in place of `--profile`; nothing is
+    /// sent. It is logged like the run's own.
+    ///
+    /// # Errors
+    /// Whatever is wrong with the configuration.
+    pub async fn plan(&self, profile: Option<&str>) -> Result<Chain, PlanError> {
+        self.origin.plan(profile).await
+    }
+
+    /// With what another process of this program takes the same credentials as this one.
+    pub fn handover(&self) -> Handover {
+        self.origin.handover()
     }
 
     /// The name of this piece of work, if it has one. In an Indexed Job it ends with the completion index.
@@ -266,6 +295,7 @@ fn session_character(c: char) -> char {
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::cli::Common;
 
     #[test]
     fn session_names() {
@@ -300,6 +330,11 @@ pub(crate) mod tests {
             sdk: SdkConfig::builder().build(),
             identity: Identity::default(),
             chain: None,
+            origin: Origin {
+                binary: Binary { name: "test-job", version: "0", about: "", default_timeout: "1h" },
+                common: Common::plain(),
+                vars: Env::default(),
+            },
             running: Running {
                 timeout,
                 poll_interval: None,

@@ -1,19 +1,18 @@
 //! The one `main` of every binary.
 
-use crate::cli::{self, Common, LogFormat, Parsed, Running};
+use crate::cli::{self, Common, LogFormat, Parsed};
 use crate::context::{self, Context, Parts};
 use crate::env::{self, Snapshot};
 use crate::error::{self, Failure};
 use crate::exit::Exit;
-use crate::http::Network;
+use crate::origin::Origin;
 use crate::progress::Console;
 use crate::report::{self, End, LastWord, Report};
 use crate::signal::{self, Signals};
 use crate::telemetry::{self, Log};
 use aws_smithy_runtime_api::client::stalled_stream_protection::StalledStreamProtectionConfig;
-use aws_smithy_types::retry::RetryConfig;
 use aws_types::SdkConfig;
-use chained_credentials::{Chain, ChainSpec, Env, Identity, Transport};
+use chained_credentials::{Chain, Env, Identity};
 use clap::Args;
 use std::ffi::OsString;
 use std::pin::pin;
@@ -25,9 +24,6 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// How long a job may take to end by itself after a signal. Kubernetes kills 30 s after the signal, Docker
 /// 10 s, and users were promised an end within 5 s.
 const GRACE: Duration = Duration::from_secs(4);
-
-/// Attempts of a read, the first included. The SDK waits up to 1 s and up to 2 s between them.
-const READ_ATTEMPTS: u32 = 3;
 
 /// Who a binary is. Made by [`binary!`](crate::binary).
 #[derive(Clone, Copy, Debug)]
@@ -198,9 +194,12 @@ async fn drive<R, E: Failure>(
 async fn begin(setup: Setup) -> Result<Context, End> {
     let Setup { binary, common, credentials, vars, started, console, last_word } = setup;
     let running = common.running();
+    let origin = Origin { binary, common, vars };
     let chain = match credentials {
         Credentials::None => None,
-        Credentials::Planned | Credentials::Walked => Some(plan(&binary, &common, &running, &vars).await?),
+        Credentials::Planned | Credentials::Walked => {
+            Some(origin.plan(None).await.map_err(|err| End::failure(&err))?)
+        }
     };
     let identity = match &chain {
         Some(chain) if credentials == Credentials::Walked => {
@@ -225,32 +224,12 @@ async fn begin(setup: Setup) -> Result<Context, End> {
         sdk: sdk.into_builder().stalled_stream_protection(unwatched).build(),
         identity,
         chain,
+        origin,
         running,
         started,
         console,
         last_word,
     }))
-}
-
-/// Plans the chain and its way to the network; nothing is sent.
-async fn plan(binary: &Binary, common: &Common, running: &Running, vars: &Env) -> Result<Chain, End> {
-    let session_name = context::default_session_name(binary.name, running.key.as_deref(), vars);
-    let spec = ChainSpec::resolve(&common.settings(session_name), vars)
-        .await
-        .map_err(|err| End::error(Exit::Config, report::with_sources(&err)))?;
-    let network = Network::new(common.ca_bundle(), vars)
-        .map_err(|err| End::error(Exit::Config, report::with_sources(&err)))?;
-    tracing::info!(chain = spec.describe(), "credentials");
-    for note in spec.notes() {
-        tracing::info!("{note}");
-    }
-    let transport = Transport {
-        http: network.client(),
-        direct: network.direct(running.connect_timeout, running.read_timeout),
-        timeouts: context::timeouts(running.connect_timeout, running.read_timeout),
-        retry: RetryConfig::standard().with_max_attempts(READ_ATTEMPTS),
-    };
-    Ok(Chain::new(spec, transport))
 }
 
 /// Runs the job until it ends or is told to: after the first signal it has [`GRACE`] to end by itself, a second

@@ -26,6 +26,8 @@ pub struct Report {
     pub result: Vec<u8>,
     /// Why the work did not succeed, as a lower-case fragment.
     pub error: Option<String>,
+    /// The AWS request id of what did not succeed.
+    pub(crate) request_id: Option<String>,
     /// The exit code of the program that was run in our place; it is the run's.
     pub(crate) child: Option<u8>,
 }
@@ -33,12 +35,18 @@ pub struct Report {
 impl Report {
     /// The work succeeded. A `result` of text gets one newline at its end.
     pub fn ok(result: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, result: line(result.into()), error: None, child: None }
+        Self { exit: Exit::Ok, result: line(result.into()), error: None, request_id: None, child: None }
     }
 
     /// The work ended otherwise, and there is a `result` to show all the same.
     pub fn failed(exit: Exit, result: impl Into<String>, error: impl Into<String>) -> Self {
-        Self { exit, result: line(result.into()), error: Some(error.into()), child: None }
+        Self { exit, result: line(result.into()), error: Some(error.into()), request_id: None, child: None }
+    }
+
+    /// The same end, with the AWS request id of what did not succeed.
+    #[must_use]
+    pub fn with_request_id(self, request_id: Option<String>) -> Self {
+        Self { request_id, ..self }
     }
 
     /// The same end with a result that is not ours to change: the answer of a function or a model.
@@ -109,10 +117,10 @@ impl End {
 
 impl From<Report> for End {
     fn from(report: Report) -> Self {
-        let Report { exit, result, error, child } = report;
+        let Report { exit, result, error, request_id, child } = report;
         // Whatever is not ok says why.
         let error = error.or_else(|| (exit != Exit::Ok).then(|| exit.meaning().to_owned()));
-        Self { exit, result, error, request_id: None, child }
+        Self { exit, result, error, request_id, child }
     }
 }
 
@@ -351,7 +359,8 @@ mod tests {
 
     #[test]
     fn what_is_not_ok_says_why() {
-        let report = Report { exit: Exit::Stopped, result: Vec::new(), error: None, child: None };
+        let report =
+            Report { exit: Exit::Stopped, result: Vec::new(), error: None, request_id: None, child: None };
         assert_eq!(End::from(report).error.as_deref(), Some("the remote work was stopped by someone"));
     }
 }

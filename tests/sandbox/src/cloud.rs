@@ -10,6 +10,7 @@ use bytes::Bytes;
 
 use crate::Error;
 use crate::clock::Clock;
+use crate::eks::Eks;
 use crate::fault::{Fault, Faults};
 use crate::glue::{Course, Glue, Run, StartJobRun};
 use crate::identity::{Directory, Issued, KnownRole, Wish};
@@ -32,6 +33,7 @@ pub(crate) struct Cloud {
     pub(crate) world: World,
     pub(crate) clock: Arc<Clock>,
     pub(crate) issuers: Issuers,
+    eks: Mutex<Eks>,
     directory: Mutex<Directory>,
     glue: Mutex<Glue>,
     lambda: Mutex<Lambda>,
@@ -68,6 +70,7 @@ impl Cloud {
         }
         Ok(Self {
             issuers: Issuers::new(&world)?,
+            eks: Mutex::new(Eks::new(&world, now)),
             directory: Mutex::new(Directory::new(&world)),
             glue: Mutex::new(Glue::new(&world.glue, &world.region, now)),
             lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
@@ -85,6 +88,10 @@ impl Cloud {
             clock,
             world,
         })
+    }
+
+    pub(crate) fn eks(&self) -> MutexGuard<'_, Eks> {
+        lock(&self.eks)
     }
 
     pub(crate) fn directory(&self) -> MutexGuard<'_, Directory> {

@@ -73,11 +73,17 @@ impl Sandbox {
         let (http, plain) = bind(settings.http_port)?;
         let (https, encrypted) = bind(settings.https_port)?;
         let (proxy, forwarding) = bind(settings.proxy_port)?;
-        let ports = [
+        let mut ports = vec![
             (plain, Port::Http),
             (encrypted, Port::Https(TlsAcceptor::from(identity.config))),
             (forwarding, Port::Proxy { http, https }),
         ];
+        for index in 0..cloud.world.eks.clusters.len() {
+            let (address, listener) = bind(0)?;
+            let server = tls::cluster()?;
+            cloud.eks().listens(index, format!("https://{address}"), server.ca_pem);
+            ports.push((listener, Port::Cluster(TlsAcceptor::from(server.config), index)));
+        }
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         for (listener, port) in ports {
             let _guard = runtime.enter();

@@ -21,6 +21,7 @@ mod cloud;
 mod container;
 mod crypto;
 mod dispatch;
+mod eks;
 mod eventstream;
 mod fault;
 mod glue;
@@ -52,6 +53,7 @@ mod world;
 #[cfg(test)]
 mod tests;
 
+pub use eks::{EksCluster, EksWorld};
 pub use fault::{Fault, FaultKind};
 pub use glue::{Course, GlueWorld, Job, LogLine, Run, Step};
 pub use handle::{Sandbox, Settings};

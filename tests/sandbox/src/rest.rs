@@ -15,9 +15,9 @@ const KEPT: usize = 4096;
 pub(crate) struct Route {
     pub(crate) operation: &'static str,
     pub(crate) method: &'static str,
-    /// Segments of the path; `*` stands for the label.
+    /// Segments of the path; `*` stands for the label, where there is one.
     pub(crate) path: &'static str,
-    /// The member in the path.
+    /// The member in the path; empty without one.
     pub(crate) label: &'static str,
     pub(crate) members: &'static [(&'static str, Place)],
     /// The member that is the body.
@@ -36,7 +36,11 @@ pub(crate) enum Place {
 impl Route {
     /// The route of a request, if it means any of these.
     pub(crate) fn find(routes: &'static [Self], incoming: &Incoming) -> Option<&'static Self> {
-        routes.iter().find(|route| route.method == incoming.method && route.label(&incoming.path).is_some())
+        routes.iter().find(|route| route.method == incoming.method && route.is_at(&incoming.path))
+    }
+
+    fn is_at(&self, path: &str) -> bool {
+        if self.label.is_empty() { path == self.path } else { self.label(path).is_some() }
     }
 
     /// The segment of a path where this route has its label.

@@ -17,6 +17,7 @@ use crate::admin;
 use crate::answer::Ready;
 use crate::cloud::Cloud;
 use crate::dispatch::{Connection, Delivery, Incoming, Reply, dispatch};
+use crate::eks::kubernetes;
 use crate::mwaa;
 use crate::wire::{Ending, Outgoing, Wire};
 
@@ -28,6 +29,8 @@ const BODY_LIMIT: usize = 16 << 20;
 pub(crate) enum Port {
     Http,
     Https(TlsAcceptor),
+    /// The API server of the EKS cluster at this place in the world.
+    Cluster(TlsAcceptor, usize),
     /// Forwards to the two others, wherever a client wants to go.
     Proxy {
         http: SocketAddr,
@@ -59,7 +62,7 @@ async fn welcome(cloud: Arc<Cloud>, stream: TcpStream, port: Port) {
     let session = Session { cloud, port, ending, number };
     match session.port.clone() {
         // A client that breaks off the handshake has nothing to hear.
-        Port::Https(acceptor) => {
+        Port::Https(acceptor) | Port::Cluster(acceptor, _) => {
             if let Ok(stream) = acceptor.accept(wire).await {
                 session.serve(stream).await;
             }
@@ -108,10 +111,13 @@ impl Session {
             body: body.to_bytes(),
             connection: Connection {
                 number: self.number,
-                secure: matches!(self.port, Port::Https(_)),
+                secure: matches!(self.port, Port::Https(_) | Port::Cluster(..)),
                 proxied: matches!(self.port, Port::Proxy { .. }),
             },
         };
+        if let Port::Cluster(_, index) = self.port {
+            return Ok(kubernetes::answer(&self.cloud, index, &incoming).map(Outgoing::new));
+        }
         if incoming.path.starts_with(admin::PREFIX) {
             return Ok(admin::answer(&self.cloud, &incoming).map(Outgoing::whole));
         }

@@ -14,7 +14,9 @@ use crate::identity::Caller;
 use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
-use crate::{container, glue, lambda, logs, metadata, mwaa, redshift, s3, sagemaker, secretsmanager, sts};
+use crate::{
+    container, eks, glue, lambda, logs, metadata, mwaa, redshift, s3, sagemaker, secretsmanager, sts,
+};
 
 /// A service that the sandbox plays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,6 +32,7 @@ pub(crate) enum Service {
     SecretsManager,
     Mwaa,
     MwaaWebServer,
+    Eks,
     ContainerCredentials,
     InstanceMetadata,
 }
@@ -65,6 +68,7 @@ impl Service {
         Self::SecretsManager,
         Self::Mwaa,
         Self::MwaaWebServer,
+        Self::Eks,
         Self::ContainerCredentials,
         Self::InstanceMetadata,
     ];
@@ -113,6 +117,7 @@ impl Service {
             Self::SecretsManager => "secretsmanager",
             Self::Mwaa => "mwaa",
             Self::MwaaWebServer => "mwaa-web-server",
+            Self::Eks => "eks",
             Self::ContainerCredentials => "container-credentials",
             Self::InstanceMetadata => "instance-metadata",
         }
@@ -140,6 +145,7 @@ impl Service {
             Self::SecretsManager => Protocol::Json { target: "secretsmanager", message: "Message" },
             Self::Mwaa => Protocol::Rest { lower: mwaa::LOWER_CASE, typed: false },
             Self::MwaaWebServer => Protocol::Document { content_type: "text/html" },
+            Self::Eks => Protocol::Rest { lower: eks::LOWER_CASE, typed: false },
             Self::ContainerCredentials => Protocol::Document { content_type: "application/json" },
             Self::InstanceMetadata => Protocol::Document { content_type: "text/plain" },
         }
@@ -158,6 +164,7 @@ impl Service {
             Self::SecretsManager => secretsmanager::OPERATIONS,
             Self::Mwaa => mwaa::OPERATIONS,
             Self::MwaaWebServer => mwaa::web::OPERATIONS,
+            Self::Eks => eks::OPERATIONS,
             Self::ContainerCredentials => container::OPERATIONS,
             Self::InstanceMetadata => metadata::OPERATIONS,
         }
@@ -168,6 +175,7 @@ impl Service {
         match self {
             Self::Lambda => lambda::ROUTES,
             Self::SageMakerRuntime => sagemaker::ROUTES,
+            Self::Eks => eks::ROUTES,
             _ => &[],
         }
     }
@@ -200,6 +208,7 @@ impl Service {
             }
             Self::RedshiftData => redshift::throttled(),
             Self::S3 => s3::slow_down(),
+            Self::Eks => Refusal::new(429, "ThrottlingException", "Rate exceeded"),
             Self::Lambda => Refusal::new(429, "TooManyRequestsException", "Rate Exceeded."),
             Self::Mwaa => Refusal::at_the_door(429, "ThrottlingException", "Rate exceeded"),
             Self::MwaaWebServer | Self::ContainerCredentials | Self::InstanceMetadata => {
@@ -227,6 +236,7 @@ impl Service {
             }
             Self::Mwaa => mwaa::answer(cloud, request),
             Self::MwaaWebServer => mwaa::web::answer(cloud, request),
+            Self::Eks => eks::answer(cloud, request).map(|value| accept(value.to_string())),
             Self::ContainerCredentials => container::answer(cloud, request).map(accept),
             Self::InstanceMetadata => metadata::answer(cloud, request).map(accept),
         }

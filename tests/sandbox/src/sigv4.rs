@@ -23,6 +23,9 @@ const SKEW_MINUTES: i64 = 5;
 const SKEW_MINUTES_S3: i64 = 15;
 /// The name of the one service whose paths are signed as they are, and whose bodies need a header.
 const S3: &str = "s3";
+/// The name of the one service that has a life of its own for presigned requests, and that life.
+const STS: &str = "sts";
+const PRESIGNED_MINUTES_STS: i64 = 15;
 /// How many signing keys are kept: far more than tests have callers at once.
 const KEYS_KEPT: usize = 1024;
 /// What a header says of a body that is not signed, or signed in parts that are none.
@@ -235,7 +238,13 @@ impl Claim {
             )));
         }
         let skew = Duration::minutes(if self.service == S3 { SKEW_MINUTES_S3 } else { SKEW_MINUTES });
-        let life = self.expires.map_or(skew, Duration::seconds);
+        let life = match self.expires {
+            // STS does not look at it: what is presigned lives for a quarter of an hour. The tokens of EKS live by
+            // that: aws-iam-authenticator says so in a comment, and the AWS CLI counts on it.
+            Some(_) if self.service == STS => Duration::minutes(PRESIGNED_MINUTES_STS),
+            Some(expires) => Duration::seconds(expires),
+            None => skew,
+        };
         let span = |length: Duration| match length.whole_seconds() {
             seconds if seconds % 60 == 0 => format!("{} min.", seconds / 60),
             seconds => format!("{seconds} s."),

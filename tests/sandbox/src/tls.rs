@@ -32,16 +32,8 @@ pub(crate) struct Identity {
     pub(crate) ca_pem: String,
 }
 
-/// Makes an authority and a certificate that lasts as long as the process.
+/// For all of AWS's services.
 pub(crate) fn identity<'a>(regions: impl Iterator<Item = &'a str>) -> Result<Identity, Error> {
-    let mut ca = CertificateParams::default();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
-    ca.distinguished_name.push(DnType::CommonName, "sandbox test authority");
-    let ca_key = KeyPair::generate()?;
-    let ca_pem = ca.self_signed(&ca_key)?.pem();
-    let issuer = Issuer::new(ca, ca_key);
-
     let mut names: Vec<String> = ["localhost", "127.0.0.1", "::1", "*.amazonaws.com", "*.s3.amazonaws.com"]
         .map(str::to_owned)
         .to_vec();
@@ -61,6 +53,24 @@ pub(crate) fn identity<'a>(regions: impl Iterator<Item = &'a str>) -> Result<Ide
             }
         }
     }
+    issue(names)
+}
+
+/// For the API server of a cluster, which has an authority of its own.
+pub(crate) fn cluster() -> Result<Identity, Error> {
+    issue(["localhost", "127.0.0.1"].map(str::to_owned).to_vec())
+}
+
+/// Makes an authority, and a certificate for `names` that lasts as long as the process.
+fn issue(names: Vec<String>) -> Result<Identity, Error> {
+    let mut ca = CertificateParams::default();
+    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
+    ca.distinguished_name.push(DnType::CommonName, "sandbox test authority");
+    let ca_key = KeyPair::generate()?;
+    let ca_pem = ca.self_signed(&ca_key)?.pem();
+    let issuer = Issuer::new(ca, ca_key);
+
     let mut leaf = CertificateParams::new(names)?;
     leaf.distinguished_name.push(DnType::CommonName, "sandbox");
     leaf.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];

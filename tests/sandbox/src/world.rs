@@ -6,6 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use crate::Error;
+use crate::eks::EksWorld;
 use crate::fault::Fault;
 use crate::glue::GlueWorld;
 use crate::lambda::LambdaWorld;
@@ -67,7 +68,11 @@ pub struct World {
     #[serde(default)]
     pub secretsmanager: SecretsManagerWorld,
     /// MWAA environments.
+    #[serde(default)]
     pub mwaa: MwaaWorld,
+    /// EKS clusters.
+    #[serde(default)]
+    pub eks: EksWorld,
     /// S3 buckets.
     #[serde(default)]
     pub s3: S3World,
@@ -223,11 +228,12 @@ impl World {
             self.redshift.workgroups.iter().map(|workgroup| (&workgroup.account, &workgroup.region));
         let databases = self.rds.databases.iter().map(|database| (&database.account, &database.region));
         let secrets = self.secretsmanager.secrets.iter().map(|secret| (&secret.account, &secret.region));
+        let eks = self.eks.clusters.iter().map(|cluster| (&cluster.account, &cluster.region));
         let groups = self.logs.groups.iter().map(|group| (&group.account, &group.region));
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
         let environments = self.mwaa.environments.iter().map(|one| (&one.account, &one.region));
-        let homes =
-            homes.chain(clusters).chain(workgroups).chain(databases).chain(secrets).chain(environments);
+        let homes = homes.chain(clusters).chain(workgroups).chain(databases).chain(secrets);
+        let homes = homes.chain(environments).chain(eks);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 

@@ -188,6 +188,14 @@ impl Site {
         self.spawn(self.command(args), None)
     }
 
+    /// Another program in the site's folder and environment; with the binary's folder as its `PATH`.
+    pub fn program(&self, program: impl AsRef<OsStr>) -> Command {
+        let mut command = Command::new(program);
+        command.env_clear().envs(&self.env).current_dir(self.folder.path());
+        command.env("PATH", self.binary.parent().expect("a binary is in a folder"));
+        command
+    }
+
     fn command<I: AsRef<OsStr>>(&self, args: impl IntoIterator<Item = I>) -> Command {
         let mut command = Command::new(&self.binary);
         command.args(args);

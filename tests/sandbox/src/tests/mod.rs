@@ -1,6 +1,7 @@
 //! The services, asked as clients ask them: signed requests into `dispatch`, without the wire.
 
 mod dispatch;
+mod eks;
 mod glue;
 mod lambda;
 mod logs;
