@@ -205,6 +205,11 @@ impl Rows {
         self.count
     }
 
+    /// How many bytes there are to write.
+    pub fn pending(&self) -> usize {
+        self.out.len()
+    }
+
     /// What there is to write; it is forgotten here.
     pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)

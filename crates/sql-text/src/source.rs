@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use job_runtime::input;
 
 use crate::lexer::Dialect;
@@ -17,6 +19,33 @@ pub enum Source {
     File(String),
     /// `--sql-dir`.
     Folder(PathBuf),
+}
+
+impl Source {
+    /// The sources that the options `sql`, `sql_file` and `sql_dir` name, in the order in which they stand on the command
+    /// line. Variables count where there is none.
+    pub fn in_order(matches: &ArgMatches) -> Vec<Self> {
+        let mut sources = Self::that_came(ValueSource::CommandLine, matches);
+        sources.sort_by_key(|(place, _)| *place);
+        if sources.is_empty() {
+            sources = Self::that_came(ValueSource::EnvVariable, matches);
+        }
+        sources.into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// Those among `matches` that came `from` there, with their places.
+    fn that_came(from: ValueSource, matches: &ArgMatches) -> Vec<(usize, Self)> {
+        let there = |id: &str| matches.value_source(id) == Some(from);
+        let places = |id: &str| matches.indices_of(id).into_iter().flatten();
+        let mut sources = Vec::new();
+        for (id, kind) in [("sql", Self::Text as fn(String) -> Self), ("sql_file", Self::File)] {
+            let values = matches.get_many::<String>(id).into_iter().flatten().cloned().map(kind);
+            sources.extend(places(id).zip(values).filter(|_| there(id)));
+        }
+        let folders = matches.get_many::<PathBuf>("sql_dir").into_iter().flatten().cloned().map(Self::Folder);
+        sources.extend(places("sql_dir").zip(folders).filter(|_| there("sql_dir")));
+        sources
+    }
 }
 
 /// Reads the statements of all sources, in their order. A file may have `longest` bytes.
