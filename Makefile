@@ -79,3 +79,4 @@ bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
 	tests/bench/run.py --build
 	tests/bench/fan_out.py
 	tests/bench/stream.py
+	tests/bench/query.py

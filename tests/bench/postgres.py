@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL, which runs the SQL of the local AWS's Redshift."""
+"""A throw-away PostgreSQL: by itself, or to run the SQL of the local AWS's Redshift."""
 
 import os
 import re
@@ -19,7 +19,6 @@ NOBODY = 65534
 FOLDERS = ["/dev/shm", "/tmp"]
 # Nothing is to outlive the measurement, and nothing is to be written while it goes on.
 SETTINGS = [
-    "listen_addresses=",
     "dynamic_shared_memory_type=mmap",
     "fsync=off",
     "synchronous_commit=off",
@@ -41,10 +40,11 @@ rm -rf "$folder"
 
 
 class Postgres:
-    """A server on a Unix socket, with the superuser `postgres`, whom it trusts."""
+    """A server on a Unix socket, with the superuser `postgres`, whom it trusts; on a port with TLS if there is one."""
 
-    def __init__(self) -> None:
+    def __init__(self, port: int | None = None) -> None:
         """Starts it; it takes connections when this returns."""
+        self.port = port
         where = next((folder for folder in FOLDERS if os.access(folder, os.W_OK)), None)
         self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=where))
         data = self.folder / "data"
@@ -57,7 +57,12 @@ class Postgres:
         if made.returncode != 0:
             shutil.rmtree(self.folder)
             raise Wrong(f"initdb: {made.stderr}")
-        settings = (word for setting in SETTINGS for word in ("-c", setting))
+        self.certificate = self.folder / "root.pem"
+        wire = ["listen_addresses="]
+        if port is not None:
+            certify(data, self.certificate)
+            wire = ["listen_addresses=127.0.0.1", f"port={port}", "ssl=on"]
+        settings = (word for setting in [*SETTINGS, *wire] for word in ("-c", setting))
         server = [*as_owner("postgres"), "-D", data, "-k", self.folder, *settings]
         self.keeper = subprocess.Popen(
             ["/bin/sh", "-c", KEEPER, "sh", self.folder, *server], cwd="/", stdin=subprocess.PIPE
@@ -91,6 +96,26 @@ class Postgres:
         if self.keeper.stdin:
             self.keeper.stdin.close()
         self.keeper.wait()
+
+
+def certify(data: Path, root: Path) -> None:
+    """Gives the server a certificate for `localhost`, of an authority of its own, which is the root."""
+    curve = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-noenc", "-days", "2"]
+    with tempfile.TemporaryDirectory(prefix="bench-") as folder:
+        key, leaf = Path(folder) / "key.pem", Path(folder) / "leaf.pem"
+        authority = ["-x509", *curve, "-subj", "/CN=bench", "-keyout", key, "-out", root]
+        extensions = ["-addext", "subjectAltName=DNS:localhost", "-addext", "basicConstraints=critical,CA:FALSE"]
+        signed = ["-CA", root, "-CAkey", key, "-subj", "/CN=localhost", "-keyout", data / "server.key", "-out", leaf]
+        for request in (authority, ["-x509", *curve, *extensions, *signed]):
+            made = subprocess.run(["openssl", "req", *request], capture_output=True, text=True)
+            if made.returncode != 0:
+                raise Wrong(f"openssl: {made.stderr}")
+        (data / "server.crt").write_bytes(leaf.read_bytes())
+    root.chmod(0o644)
+    for name in ("server.crt", "server.key"):
+        (data / name).chmod(0o600)
+        if os.getuid() == 0:
+            os.chown(data / name, NOBODY, NOBODY)
 
 
 def programs() -> Path:

@@ -98,7 +98,7 @@ impl Attempt<'_> {
         );
         let failed = way.fail(stage, exit, tried, trouble_in_words(&trouble)).with_advice(advice);
         match trouble {
-            Trouble::Refused(error) => Failed { server: Some(error), ..failed },
+            Trouble::Refused(error) => Failed { server: Some(*error), ..failed },
             _ => failed,
         }
     }
@@ -227,7 +227,7 @@ pub(crate) fn no_tls(trouble: Trouble, tried: &str, way: &Way) -> Failed {
     };
     let failed = way.fail(Stage::Tls, exit, tried, trouble_in_words(&trouble)).with_advice(advice);
     match trouble {
-        Trouble::Refused(error) => Failed { server: Some(error), ..failed },
+        Trouble::Refused(error) => Failed { server: Some(*error), ..failed },
         _ => failed,
     }
 }

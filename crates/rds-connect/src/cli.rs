@@ -7,6 +7,7 @@
 
 mod connect;
 mod proxy;
+mod query;
 
 use std::ffi::OsString;
 
@@ -15,6 +16,7 @@ use job_runtime::{Credentials, Options, Output, env};
 
 use self::connect::ConnectArgs;
 use self::proxy::ProxyArgs;
+use self::query::{QueryArgs, Shape};
 use crate::connection::Auth;
 use crate::{Request, Work};
 
@@ -30,7 +32,8 @@ pub struct Cli {
 
     /// Form of the result on stdout
     ///
-    /// check: json (default) or text. token: text (default; the token alone) or json.
+    /// check: json (default) or text. token: text (default; the token alone) or json. query: json (default; one object),
+    /// jsonl (a row a line), csv (what psql --csv prints), table or none.
     #[arg(long, env = env::OUTPUT, value_name = "FORMAT", global = true, help_heading = "Output")]
     output: Option<Format>,
 }
@@ -40,8 +43,41 @@ pub struct Cli {
 enum Format {
     /// One JSON object
     Json,
+    /// A JSON object for each row
+    Jsonl,
+    /// Comma-separated values with a header
+    Csv,
+    /// Rows under each other, for people
+    Table,
     /// Text for people
     Text,
+    /// Nothing
+    None,
+}
+
+impl Format {
+    /// The form of facts.
+    fn facts(chosen: Option<Self>, default: Output) -> Result<Output, String> {
+        match chosen {
+            None => Ok(default),
+            Some(Self::Json) => Ok(Output::Json),
+            Some(Self::Text) => Ok(Output::Text),
+            Some(Self::Jsonl | Self::Csv | Self::Table | Self::None) => {
+                Err("--output jsonl, csv, table and none are for the rows of query".to_owned())
+            }
+        }
+    }
+
+    /// The form of rows.
+    fn rows(chosen: Option<Self>) -> Shape {
+        match chosen {
+            None | Some(Self::Json) => Shape::Json,
+            Some(Self::Jsonl) => Shape::Jsonl,
+            Some(Self::Csv) => Shape::Csv,
+            Some(Self::Table | Self::Text) => Shape::Table,
+            Some(Self::None) => Shape::Nothing,
+        }
+    }
 }
 
 /// What there is to do.
@@ -51,6 +87,11 @@ enum WorkArgs {
     Check,
     /// Print an IAM token, as `aws rds generate-db-auth-token` does
     Token,
+    /// Run SQL, statement after statement, and print its rows
+    ///
+    /// The first that fails ends the run with exit code 10. A signal, and the end of --timeout, cancel the statement that
+    /// runs.
+    Query(Box<QueryArgs>),
     /// Run a program with PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE and PGSSLROOTCERT set
     ///
     /// Signals are passed on to it, and its exit code is the run's. An IAM token is good for 15 minutes: a program that
@@ -78,14 +119,10 @@ impl Options for Cli {
         let work = work.unwrap_or(WorkArgs::Check);
         let is_token = matches!(work, WorkArgs::Token);
         let connection = connect.into_connection(is_token)?;
-        let output = match output {
-            Some(Format::Text) => Output::Text,
-            None if is_token => Output::Text,
-            Some(Format::Json) | None => Output::Json,
-        };
         let work = match work {
-            WorkArgs::Check => Work::Check(output),
-            WorkArgs::Token => Work::Token(output),
+            WorkArgs::Check => Work::Check(Format::facts(output, Output::Json)?),
+            WorkArgs::Token => Work::Token(Format::facts(output, Output::Text)?),
+            WorkArgs::Query(args) => Work::Query(Box::new(args.into_query(Format::rows(output))?)),
             WorkArgs::Exec(ExecArgs { command }) => Work::Exec(command),
             WorkArgs::Proxy(args) => Work::Proxy(Box::new(args.into_proxy()?)),
         };

@@ -87,6 +87,14 @@ pub enum Error {
         /// What the system says.
         source: io::Error,
     },
+    /// The run was told to end before anything was run.
+    #[error("{why} before there was a session; nothing was run")]
+    NotBegun {
+        /// The signal's exit, or that of the end of patience.
+        exit: Exit,
+        /// Which it was.
+        why: String,
+    },
     /// The result could not be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -157,6 +165,7 @@ impl Failure for Error {
             Self::Secret { source, .. } => source.exit(),
             Self::Chain(chain) => chain.exit(),
             Self::Stage(failed) => failed.exit,
+            Self::NotBegun { exit, .. } => *exit,
             Self::Sink(sink) => sink.exit(),
         }
     }
@@ -177,6 +186,7 @@ impl Failure for Error {
             | Self::Stage(_)
             | Self::Exec { .. }
             | Self::Listen { .. }
+            | Self::NotBegun { .. }
             | Self::Sink(_) => None,
         }
     }

@@ -7,7 +7,7 @@ use crate::connection::{Auth, SslMode};
 use crate::error::Error;
 use crate::exec::exec;
 use crate::token::token;
-use crate::{Request, Work, proxy};
+use crate::{Request, Work, proxy, query};
 
 /// Does what is asked for; with `--check` it only looks whether it could be done.
 ///
@@ -18,11 +18,12 @@ pub(crate) async fn execute(request: &Request, ctx: &Context) -> Result<Report, 
     warn(request);
     match work {
         Work::Check(output) => check(connection, *output, ctx).await,
-        Work::Token(_) | Work::Exec(_) | Work::Proxy(_) if ctx.check() => {
+        Work::Token(_) | Work::Exec(_) | Work::Query(_) | Work::Proxy(_) if ctx.check() => {
             check(connection, Output::Json, ctx).await
         }
         Work::Token(output) => token(connection, *output, ctx).await,
         Work::Exec(command) => exec(connection, command, ctx).await,
+        Work::Query(query) => query::run(connection, query, ctx).await,
         Work::Proxy(proxy) => Box::pin(proxy::serve(connection, proxy, ctx)).await,
     }
 }

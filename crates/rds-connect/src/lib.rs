@@ -10,9 +10,37 @@
 //!
 //! - `check`, where nothing else is named: name lookup, TCP, TLS, startup, login and a first query, each timed. A failure
 //!   names the stage, what was tried, and what to look at, the likeliest first.
+//! - `query`: SQL from options, files, standard input or a folder, statement after statement; its rows as they come.
 //! - `token`: what `aws rds generate-db-auth-token` prints, signed by a session that lives on for `--min-session`.
 //! - `exec -- PROGRAM`: a program with libpq's variables set; its exit code is the run's, signals are passed on.
 //! - `proxy`: listens on this machine; each client gets a connection of its own with a fresh token, over verified TLS.
+//!
+//! # SQL
+//!
+//! `query` takes texts apart as psql does – quotes, comments, `$$`, parentheses, `BEGIN ATOMIC` – and runs the statements
+//! one after the other. Each is committed by itself unless the SQL says `BEGIN` or the option `--single-transaction`; the
+//! first that fails ends the run, named by number, file, line and column. What psql does by itself (`\copy`, `\i`,
+//! `\set`, the data of `COPY … FROM STDIN`) is refused before the first call: `exec -- psql` does that. A transaction that
+//! is left open at the end is a failure, because nothing of it is kept.
+//!
+//! | in the SQL | with `--parameter day=2026-01-31` |
+//! | --- | --- |
+//! | `:day` | a value, which the server gets apart from the statement |
+//! | `:'day'` | a literal in the text, for where no value can stand: `PASSWORD :'pw'`, `interval :'span'` |
+//! | `:"day"` | a name in quotes: `SET search_path TO :"schema"` |
+//!
+//! | `--output` | several results | NULL | numbers | other types |
+//! | --- | --- | --- | --- | --- |
+//! | `json`: `results`, an array of rows for each, then `statements` and the server | as they are | `null` | whole and floating point as numbers, decimals as text | truth and JSON as such, the rest as psql prints it |
+//! | `jsonl`: a row a line | one after the other | `null` | the same | the same |
+//! | `csv`: what `psql --csv` prints | an empty line between them | `--null`, else nothing | as psql prints them | as psql prints them |
+//! | `table`: for people | an empty line between them | `--null`, else `NULL` | as psql prints them | as psql prints them |
+//!
+//! A result of any size needs the memory of its largest row. The server's notices are logged. A signal, and the end of
+//! `--timeout`, send the server a request to cancel, and wait three seconds for the statement's end.
+//!
+//! SQL has no key: a Job that is started again runs all of its statements again. `--single-transaction` with `ON CONFLICT`
+//! or a table of marks makes that safe. `--no-wait` and `--on-terminate detach` are refused.
 //!
 //! # Logins
 //!
@@ -37,9 +65,15 @@
 //!
 //! # Exit codes
 //!
-//! 0; 65 no such database; 75 cannot be reached, too many connections, starting up; 77 login refused, by AWS or the
+//! 0; 10 an error of the SQL, or `--expect` and `--expect-rows` are not met; 11 somebody has cancelled the statement; 65 no
+//! such database; 75 cannot be reached, too many connections, starting up; 77 login refused, by AWS or the
 //! database; 78 host, roots, certificate, secret's text; 2, 130, 143 as everywhere. `exec` ends with its program's code,
 //! `proxy` with 0 when it was told to end and every client had ended.
+//!
+//! A trouble of `query` that passes – a lost connection, a shutdown, a deadlock, a failed serialization, no room – ends
+//! with 75 where nothing can be committed: in a single transaction, with `--read-only`, or before the first statement was
+//! done. Else another run could do the work twice, and it is 10, or 80 where a statement was sent and its end is not
+//! known. 42501 (no right to a table) is 77. 79: `--timeout` is over, and the statement was cancelled.
 //!
 //! # Example
 //!
@@ -58,8 +92,7 @@ mod exec;
 mod job;
 mod login;
 mod proxy;
-#[expect(dead_code, reason = "for the sub-command that runs queries")]
-mod replay;
+mod query;
 mod secret;
 mod session;
 mod stages;
@@ -75,6 +108,7 @@ pub use self::cli::Cli;
 use self::connection::Connection;
 pub use self::error::Error;
 use self::proxy::Proxy;
+use self::query::Query;
 pub use self::stages::{Failed, Passed, Stage};
 pub use self::startup::ServerError;
 
@@ -96,6 +130,7 @@ enum Work {
     Check(Output),
     Token(Output),
     Exec(Vec<OsString>),
+    Query(Box<Query>),
     Proxy(Box<Proxy>),
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Session {
     pub(crate) greeting: Greeting,
     pub(crate) endpoint: Endpoint,
     pub(crate) address: SocketAddr,
+    pub(crate) user: String,
+    pub(crate) database: String,
     pub(crate) tls: Option<TlsFacts>,
     pub(crate) way: Way,
     /// Whether the server is in recovery, and whether it takes no writes; known where it was asked for.
@@ -170,7 +172,9 @@ impl<'a> Opener<'a> {
         );
         way.pass(Stage::Auth, format!("user {}, asked for {}", login.user, greeting.method));
         let endpoint = endpoint.clone();
-        let mut session = Session { stream, greeting, endpoint, address, tls, way, role: None };
+        let user = login.user;
+        let mut session =
+            Session { stream, greeting, endpoint, address, user, database, tls, way, role: None };
         if self.connection.attributes != Attributes::Any {
             let row = session.ask(ROLE, self.limits.answer).await.map_err(Error::stage)?;
             let is = |index: usize, yes: &str| row.get(index).and_then(Option::as_deref) == Some(yes);
@@ -287,7 +291,7 @@ impl Session {
             let tried = format!("running `{sql}`");
             let failed = self.way.fail(Stage::Query, exit, tried, trouble_in_words(&trouble));
             match trouble {
-                Trouble::Refused(error) => Failed { server: Some(error), ..failed },
+                Trouble::Refused(error) => Failed { server: Some(*error), ..failed },
                 _ => failed,
             }
         })

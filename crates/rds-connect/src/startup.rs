@@ -78,6 +78,8 @@ impl fmt::Display for Method {
 /// An error that the server reports.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ServerError {
+    /// `ERROR`, `FATAL`, `WARNING`…, in English whatever the server speaks.
+    pub severity: String,
     /// SQLSTATE.
     pub code: String,
     /// Its text.
@@ -86,23 +88,38 @@ pub struct ServerError {
     pub detail: Option<String>,
     /// What the server advises.
     pub hint: Option<String>,
+    /// Where in functions it happened.
+    pub context: Option<String>,
+    /// Which character of the statement it is about, from 1.
+    pub position: Option<usize>,
 }
 
 impl ServerError {
-    fn read(mut fields: ErrorFields<'_>) -> io::Result<Self> {
+    /// # Errors
+    /// It is none.
+    pub(crate) fn read(mut fields: ErrorFields<'_>) -> io::Result<Box<Self>> {
         use postgres_protocol::message::backend::ErrorField;
-        let mut error = Self::default();
+        let mut error = Box::<Self>::default();
         let text = |field: &ErrorField<'_>| String::from_utf8_lossy(field.value_bytes()).into_owned();
         while let Some(field) = fallible_iterator::FallibleIterator::next(&mut fields)? {
             match field.type_() {
+                // The first is in the server's language, and the second, which is not, comes behind it.
+                b'S' | b'V' => error.severity = text(&field),
                 b'C' => error.code = text(&field),
                 b'M' => error.message = text(&field),
                 b'D' => error.detail = Some(text(&field)),
                 b'H' => error.hint = Some(text(&field)),
+                b'W' => error.context = Some(text(&field)),
+                b'P' => error.position = text(&field).parse().ok(),
                 _ => {}
             }
         }
         Ok(error)
+    }
+
+    /// Whether the connection ends with it.
+    pub(crate) fn is_last(&self) -> bool {
+        matches!(self.severity.as_str(), "FATAL" | "PANIC")
     }
 }
 
@@ -115,6 +132,9 @@ impl fmt::Display for ServerError {
         if let Some(hint) = &self.hint {
             write!(f, ", hint: {hint}")?;
         }
+        if let Some(context) = &self.context {
+            write!(f, ", context: {context}")?;
+        }
         Ok(())
     }
 }
@@ -123,7 +143,7 @@ impl fmt::Display for ServerError {
 #[derive(Debug)]
 pub(crate) enum Trouble {
     /// The server says no.
-    Refused(ServerError),
+    Refused(Box<ServerError>),
     /// The connection ended.
     Closed,
     /// The connection broke.

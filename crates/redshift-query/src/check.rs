@@ -1,9 +1,9 @@
 //! `--check`: what can be known without starting anything.
 
 use job_runtime::{Check, Context, Exit, OnTerminate, Output, Report, Survey};
+use sql_text::Form;
 
 use crate::redshift::{BATCH, CANCEL, DATABASES, DESCRIBE, EXECUTE, Filter, LIST, RESULT, Service};
-use crate::result::Form;
 use crate::{Request, Work};
 
 /// An id that no statement has: asking for it tells "not allowed" from "not there".

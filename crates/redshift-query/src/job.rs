@@ -5,6 +5,7 @@ use std::time::Duration;
 use aws_sdk_redshiftdata::Client;
 use job_runtime::{Context, Ended, Exit, Failure, OnTerminate, Remote, Report, Verdict, json};
 use serde::Serialize;
+use sql_text::Form;
 use tokio::time::{Instant, timeout_at};
 
 use crate::begin::{ANSWER_LIMIT, Begun, begin};
@@ -12,7 +13,6 @@ use crate::check::check;
 use crate::error::Error;
 use crate::listing;
 use crate::redshift::Service;
-use crate::result::Form;
 use crate::run::Run;
 use crate::show::{Show, Subject, show};
 use crate::statement::{self, Statement};

@@ -3,11 +3,10 @@
 use std::cmp::Reverse;
 
 use job_runtime::{CallError, Ended, Report, Sink};
+use sql_text::{Cell, Rows, columns};
 
 use crate::error::Error;
 use crate::redshift::{Catalog, Entry, Filter, Listed, Service};
-use crate::result::cell::columns;
-use crate::result::{Cell, Rows};
 use crate::show::Show;
 use crate::sql;
 

@@ -115,7 +115,7 @@ mod tests {
             database: Some("d".to_owned()),
             ..Connection::default()
         };
-        Run { connection, statements: sql::split(sql, "t").unwrap(), ..Run::default() }
+        Run { connection, statements: sql::tests::split(sql, "t"), ..Run::default() }
     }
 
     #[test]

@@ -1,12 +1,4 @@
-//! Results: pages of the Data API become rows in one of the forms, with memory for one page and no more.
+//! Pages of the Data API, read value by value into the rows of [`sql_text`].
 
-pub(crate) mod cell;
 mod cursor;
-mod json;
 pub(crate) mod page;
-mod rows;
-mod table;
-mod text;
-
-pub(crate) use self::cell::Cell;
-pub(crate) use self::rows::{Form, Rows};

@@ -210,7 +210,7 @@ mod tests {
     #[test]
     fn a_failure_names_statement_place_and_position() {
         let written =
-            sql::split("create table t (i int);\n\ninsert into t\nvalues ('secret', 1)", "load.sql").unwrap();
+            sql::tests::split("create table t (i int);\n\ninsert into t\nvalues ('secret', 1)", "load.sql");
         let error = "ERROR: INSERT has more expressions than target columns\n  Position: 33";
         let mut failed = part("i:2", "FAILED", None, false);
         failed.error = Some(error.to_owned());

@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 
-use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
 use job_runtime::{duration, input};
 
@@ -166,31 +165,9 @@ struct SqlArgs {
 #[derive(Debug, Default)]
 struct Sources(Vec<Source>);
 
-impl Sources {
-    /// The sources among `matches` that came `from` there, with their places.
-    fn from(matches: &ArgMatches, from: ValueSource) -> Vec<(usize, Source)> {
-        let there = |id: &str| matches.value_source(id) == Some(from);
-        let places = |id: &str| matches.indices_of(id).into_iter().flatten();
-        let mut sources = Vec::new();
-        for (id, kind) in [("sql", Source::Text as fn(String) -> Source), ("sql_file", Source::File)] {
-            let values = matches.get_many::<String>(id).into_iter().flatten().cloned().map(kind);
-            sources.extend(places(id).zip(values).filter(|_| there(id)));
-        }
-        let folders =
-            matches.get_many::<PathBuf>("sql_dir").into_iter().flatten().cloned().map(Source::Folder);
-        sources.extend(places("sql_dir").zip(folders).filter(|_| there("sql_dir")));
-        sources
-    }
-}
-
 impl FromArgMatches for Sources {
     fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        let mut sources = Self::from(matches, ValueSource::CommandLine);
-        sources.sort_by_key(|(place, _)| *place);
-        if sources.is_empty() {
-            sources = Self::from(matches, ValueSource::EnvVariable);
-        }
-        Ok(Self(sources.into_iter().map(|(_, source)| source).collect()))
+        Ok(Self(Source::in_order(matches)))
     }
 
     fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {

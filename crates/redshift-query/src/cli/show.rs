@@ -4,9 +4,9 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use job_runtime::Expect;
+use sql_text::{Form, RowCount};
 
-use crate::result::Form;
-use crate::show::{RowCount, Show};
+use crate::show::Show;
 
 /// Forms of a result.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]

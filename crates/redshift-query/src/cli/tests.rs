@@ -1,7 +1,8 @@
 use clap::Parser;
 
+use sql_text::Form;
+
 use super::*;
-use crate::result::Form;
 use crate::run::Run;
 
 /// The command line, with one of the runtime's options where they look at them.

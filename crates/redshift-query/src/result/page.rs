@@ -7,10 +7,9 @@
 use std::borrow::Cow;
 
 use serde::Deserialize;
+use sql_text::{Cell, Rows, columns};
 
-use super::cell::{self, Cell};
 use super::cursor::{Cursor, Fault};
-use super::rows::Rows;
 
 /// What a page says beside its rows.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -44,8 +43,8 @@ fn page(text: &str, rows: &mut Rows) -> Result<End, Fault> {
                 page.raw()?;
             }
             "ColumnMetadata" if !rows.is_begun() => {
-                if let Some(columns) = page.value::<Option<Vec<ColumnMetadata<'_>>>>()? {
-                    rows.begin(cell::columns(columns.iter().map(|it| (it.title(), it.type_name()))));
+                if let Some(found) = page.value::<Option<Vec<ColumnMetadata<'_>>>>()? {
+                    rows.begin(columns(found.iter().map(|it| (it.title(), it.type_name()))));
                 }
             }
             "NextToken" => {
@@ -170,8 +169,8 @@ fn any_value(page: &mut Cursor<'_>, rows: &mut Rows) -> Result<(), Fault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::rows::Form;
     use super::*;
+    use sql_text::Form;
 
     const COLUMNS: &str = r#""ColumnMetadata":[{"name":"a","label":"first","typeName":"int8","nullable":1},{"name":"b","typeName":"varchar"}]"#;
 

@@ -3,16 +3,16 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use clap::ArgMatches;
+use clap::parser::ValueSource;
 use job_runtime::input;
 
-use super::{Statement, split};
-
-/// More than forty statements of the greatest length: a file that is longer is not meant.
-const LONGEST_FILE: usize = 8 * 1024 * 1024;
+use crate::lexer::Dialect;
+use crate::statement::{Fault, Statement, split};
 
 /// One place to take SQL from.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Source {
+pub enum Source {
     /// `--sql`.
     Text(String),
     /// `--sql-file`; `-` is standard input.
@@ -21,20 +21,50 @@ pub(crate) enum Source {
     Folder(PathBuf),
 }
 
-/// Reads the statements of all sources, in their order.
-pub(crate) fn read(sources: &[Source]) -> Result<Vec<Statement>, String> {
+impl Source {
+    /// The sources that the options `sql`, `sql_file` and `sql_dir` name, in the order in which they stand on the command
+    /// line. Variables count where there is none.
+    pub fn in_order(matches: &ArgMatches) -> Vec<Self> {
+        let mut sources = Self::that_came(ValueSource::CommandLine, matches);
+        sources.sort_by_key(|(place, _)| *place);
+        if sources.is_empty() {
+            sources = Self::that_came(ValueSource::EnvVariable, matches);
+        }
+        sources.into_iter().map(|(_, source)| source).collect()
+    }
+
+    /// Those among `matches` that came `from` there, with their places.
+    fn that_came(from: ValueSource, matches: &ArgMatches) -> Vec<(usize, Self)> {
+        let there = |id: &str| matches.value_source(id) == Some(from);
+        let places = |id: &str| matches.indices_of(id).into_iter().flatten();
+        let mut sources = Vec::new();
+        for (id, kind) in [("sql", Self::Text as fn(String) -> Self), ("sql_file", Self::File)] {
+            let values = matches.get_many::<String>(id).into_iter().flatten().cloned().map(kind);
+            sources.extend(places(id).zip(values).filter(|_| there(id)));
+        }
+        let folders = matches.get_many::<PathBuf>("sql_dir").into_iter().flatten().cloned().map(Self::Folder);
+        sources.extend(places("sql_dir").zip(folders).filter(|_| there("sql_dir")));
+        sources
+    }
+}
+
+/// Reads the statements of all sources, in their order. A file may have `longest` bytes.
+///
+/// # Errors
+/// Whatever is wrong with one of them.
+pub fn read(sources: &[Source], dialect: Dialect, longest: usize) -> Result<Vec<Statement>, Fault> {
     let is_stdin = |source: &&Source| matches!(source, Source::File(path) if path == "-");
     if sources.iter().filter(is_stdin).count() > 1 {
-        return Err("standard input can be read once: give --sql-file - once".to_owned());
+        return Err(Fault::Unreadable("standard input can be read once: give --sql-file - once".to_owned()));
     }
     let mut statements = Vec::new();
     for source in sources {
         match source {
-            Source::Text(text) => statements.extend(split(text, "--sql")?),
-            Source::File(path) => statements.extend(file(path)?),
+            Source::Text(text) => statements.extend(split(text, "--sql", dialect)?),
+            Source::File(path) => statements.extend(file(path, dialect, longest)?),
             Source::Folder(folder) => {
-                for path in files(folder)? {
-                    statements.extend(file(&path.to_string_lossy())?);
+                for path in files(folder).map_err(Fault::Unreadable)? {
+                    statements.extend(file(&path.to_string_lossy(), dialect, longest)?);
                 }
             }
         }
@@ -42,13 +72,14 @@ pub(crate) fn read(sources: &[Source]) -> Result<Vec<Statement>, String> {
     Ok(statements)
 }
 
-fn file(path: &str) -> Result<Vec<Statement>, String> {
+fn file(path: &str, dialect: Dialect, longest: usize) -> Result<Vec<Statement>, Fault> {
     let (place, name) = match path {
         "-" => ("standard input", "standard input"),
         path => (path, Path::new(path).file_name().and_then(|name| name.to_str()).unwrap_or(path)),
     };
-    let text = input::text(path, LONGEST_FILE).map_err(|error| format!("could not read {place}: {error}"))?;
-    split(&text, name)
+    let failed = |error| Fault::Unreadable(format!("could not read {place}: {error}"));
+    let text = input::text(path, longest).map_err(failed)?;
+    split(&text, name, dialect)
 }
 
 /// The files of a folder, in the order of their names. A mounted `ConfigMap` has its files as links into `..data`, a
@@ -93,7 +124,7 @@ mod tests {
         }
         fs::create_dir(folder.path().join("15-folder")).unwrap();
         let sources = [Source::Text("select 0".to_owned()), Source::Folder(folder.path().to_owned())];
-        let statements = read(&sources).unwrap();
+        let statements = read(&sources, Dialect::Redshift, 100).unwrap();
         let told: Vec<String> =
             statements.iter().map(|statement| format!("{} @ {}", statement.sql, statement.origin)).collect();
         let expected = [
@@ -108,14 +139,18 @@ mod tests {
     #[test]
     fn what_cannot_be_read_is_named() {
         let empty = tempfile::tempdir().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let long = folder.path().join("long.sql");
+        fs::write(&long, "select 1").unwrap();
         let stdin = Source::File("-".to_owned());
         for (sources, expected) in [
             (vec![Source::File("/nowhere/a.sql".to_owned())], "could not read /nowhere/a.sql: No such file"),
             (vec![Source::Folder("/nowhere".into())], "could not read the folder /nowhere"),
             (vec![Source::Folder(empty.path().to_owned())], "there is no file"),
             (vec![stdin.clone(), stdin], "once"),
+            (vec![Source::File(long.to_str().unwrap().to_owned())], "long.sql: it has more than 3 bytes"),
         ] {
-            let error = read(&sources).unwrap_err();
+            let error = read(&sources, Dialect::PostgreSql, 3).unwrap_err().to_string();
             assert!(error.contains(expected), "{error}");
         }
     }

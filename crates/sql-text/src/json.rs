@@ -2,7 +2,7 @@
 
 use serde_json::value::RawValue;
 
-use super::cell::{self, Cell, Column, Kind};
+use crate::cell::{self, Cell, Column, Kind};
 
 /// What comes before each value of a row: `{"id":` and `,"name":`.
 #[derive(Debug, Default)]
@@ -44,8 +44,13 @@ fn value(cell: Cell<'_>, kind: Kind, out: &mut Vec<u8>) {
         }
         Cell::Text(text) => match kind {
             Kind::Integer if is_integer(text) => out.extend_from_slice(text.as_bytes()),
-            Kind::Super => json_text(text, out),
-            Kind::Integer | Kind::Single | Kind::Double | Kind::Decimal | Kind::Other => string(text, out),
+            Kind::Single | Kind::Double if is_number(text) => out.extend_from_slice(text.as_bytes()),
+            Kind::Boolean if text == "t" => out.extend_from_slice(b"true"),
+            Kind::Boolean if text == "f" => out.extend_from_slice(b"false"),
+            Kind::Json => json_text(text, out),
+            Kind::Integer | Kind::Single | Kind::Double | Kind::Decimal | Kind::Boolean | Kind::Other => {
+                string(text, out);
+            }
         },
         Cell::Blob(base64) => string(base64, out),
         Cell::Unknown(json) => json_text(json, out),
@@ -82,6 +87,14 @@ fn is_integer(text: &str) -> bool {
         && (digits == "0" || !digits.starts_with('0'))
 }
 
+/// Whether a text is a number in the form that JSON has for it: `NaN` is none.
+fn is_number(text: &str) -> bool {
+    let (mantissa, exponent) = text.split_once('e').unwrap_or((text, "0"));
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, "0"));
+    let digits = |text: &str| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_integer(whole) && digits(fraction) && digits(exponent.trim_start_matches(['+', '-']))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -99,15 +112,21 @@ mod tests {
             (Cell::Text("a\"\n"), Kind::Other, "\"a\\\"\\n\""),
             (Cell::Text("12345678901234567890"), Kind::Integer, "12345678901234567890"),
             (Cell::Text("007"), Kind::Integer, "\"007\""),
+            (Cell::Text("t"), Kind::Boolean, "true"),
+            (Cell::Text("f"), Kind::Boolean, "false"),
+            (Cell::Text("1e+20"), Kind::Double, "1e+20"),
+            (Cell::Text("-0.5"), Kind::Single, "-0.5"),
+            (Cell::Text("1."), Kind::Single, "\"1.\""),
+            (Cell::Text("-Infinity"), Kind::Double, "\"-Infinity\""),
             (Cell::Text("1.50"), Kind::Decimal, "\"1.50\""),
             (Cell::Text("7"), Kind::Other, "\"7\""),
-            (Cell::Text("{\"a\":[1.0]}"), Kind::Super, "{\"a\":[1.0]}"),
+            (Cell::Text("{\"a\":[1.0]}"), Kind::Json, "{\"a\":[1.0]}"),
             (
                 Cell::Text("{\n\"a\": 12345678901234567890123}"),
-                Kind::Super,
+                Kind::Json,
                 "{ \"a\": 12345678901234567890123}",
             ),
-            (Cell::Text("no json"), Kind::Super, "\"no json\""),
+            (Cell::Text("no json"), Kind::Json, "\"no json\""),
             (Cell::Blob("AP8="), Kind::Other, "\"AP8=\""),
             (Cell::Unknown("[1]"), Kind::Other, "[1]"),
         ] {

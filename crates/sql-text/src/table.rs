@@ -1,6 +1,6 @@
 //! Rows under each other, as psql shows them to people.
 
-use super::cell::Column;
+use crate::cell::Column;
 
 /// So many rows are looked at before the widths are settled.
 const SIZED_ROWS: usize = 1000;
@@ -124,8 +124,8 @@ fn width(text: &str) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell::columns;
     use super::*;
+    use crate::cell::columns;
 
     fn table(named: &[(&str, &str)], rows: &[&[&str]]) -> String {
         let mut table = Table::new(&columns(named.iter().copied()));

@@ -1,9 +1,9 @@
 //! Rows on their way out, value by value, in the form that was asked for.
 
-use super::cell::{Cell, Column, Kind};
-use super::json::Keys;
-use super::table::Table;
-use super::text::{csv_field, text};
+use crate::cell::{Cell, Column, Kind};
+use crate::json::Keys;
+use crate::table::Table;
+use crate::text::{csv_field, text};
 
 /// The longest result that a condition is worked out on, in bytes of JSON.
 const LONGEST_COPY: usize = 10 * 1024 * 1024;
@@ -13,23 +13,29 @@ const NULL_IN_TABLE: &str = "NULL";
 
 /// The forms of rows.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Form {
+pub enum Form {
     /// Arrays of objects, in one document.
     Json,
     /// An object a line.
     Jsonl,
     /// A header and lines of values; with what NULL looks like.
-    Csv { null: String },
+    Csv {
+        /// In place of NULL.
+        null: String,
+    },
     /// For people; with what NULL looks like.
-    Table { null: Option<String> },
+    Table {
+        /// In place of NULL, unless it is `NULL`.
+        null: Option<String>,
+    },
     /// Nothing.
     Nothing,
 }
 
 /// Takes result sets value by value, and has them as text in the form. What was taken is to be fetched with
-/// [`take`](Self::take), so that no more than one page is ever held.
+/// [`take`](Self::take), so that no more than a page of them is ever held.
 #[derive(Debug)]
-pub(crate) struct Rows {
+pub struct Rows {
     form: Form,
     out: Vec<u8>,
     /// The whole in JSON beside it, for a condition.
@@ -54,7 +60,7 @@ struct Duplicate {
 
 impl Rows {
     /// With a `copy` in JSON for a condition, or without.
-    pub(crate) fn new(form: Form, copy: bool) -> Self {
+    pub fn new(form: Form, copy: bool) -> Self {
         Self {
             form,
             out: Vec::new(),
@@ -70,12 +76,12 @@ impl Rows {
     }
 
     /// Whether anybody wants to have the rows.
-    pub(crate) fn is_wanted(&self) -> bool {
+    pub fn is_wanted(&self) -> bool {
         self.form != Form::Nothing || self.copy.is_some()
     }
 
     /// Writes what surrounds the sets of a document in JSON; the other forms have no such thing.
-    pub(crate) fn frame(&mut self, text: &str) {
+    pub fn frame(&mut self, text: &str) {
         self.in_json(|out| out.extend_from_slice(text.as_bytes()));
     }
 
@@ -91,12 +97,12 @@ impl Rows {
     }
 
     /// Whether the columns of the set are known.
-    pub(crate) fn is_begun(&self) -> bool {
+    pub fn is_begun(&self) -> bool {
         self.begun
     }
 
     /// Begins a set.
-    pub(crate) fn begin(&mut self, columns: Vec<Column>) {
+    pub fn begin(&mut self, columns: Vec<Column>) {
         let first = self.sets == 0;
         self.begun = true;
         self.sets += 1;
@@ -128,7 +134,7 @@ impl Rows {
     }
 
     /// Takes the next value of the row. One too many is passed over, and told by [`end_row`](Self::end_row).
-    pub(crate) fn cell(&mut self, cell: Cell<'_>) {
+    pub fn cell(&mut self, cell: Cell<'_>) {
         let index = self.at;
         self.at += 1;
         let Some(kind) = self.columns.get(index).map(|column| column.kind) else { return };
@@ -163,7 +169,7 @@ impl Rows {
     }
 
     /// Ends the row; `false` where it had more or fewer values than there are columns.
-    pub(crate) fn end_row(&mut self) -> bool {
+    pub fn end_row(&mut self) -> bool {
         let whole = self.at == self.columns.len();
         self.at = 0;
         self.count += 1;
@@ -185,7 +191,7 @@ impl Rows {
     }
 
     /// Ends the set; gives its number of rows.
-    pub(crate) fn end(&mut self) -> u64 {
+    pub fn end(&mut self) -> u64 {
         self.begun = false;
         self.in_json(|out| out.push(b']'));
         if let Form::Table { .. } = self.form {
@@ -195,23 +201,28 @@ impl Rows {
     }
 
     /// Rows of the set up to now.
-    pub(crate) fn count(&self) -> u64 {
+    pub fn count(&self) -> u64 {
         self.count
     }
 
+    /// How many bytes there are to write.
+    pub fn pending(&self) -> usize {
+        self.out.len()
+    }
+
     /// What there is to write; it is forgotten here.
-    pub(crate) fn take(&mut self) -> Vec<u8> {
+    pub fn take(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.out)
     }
 
     /// Gives the memory back that [`take`](Self::take) took along.
-    pub(crate) fn give_back(&mut self, mut buffer: Vec<u8>) {
+    pub fn give_back(&mut self, mut buffer: Vec<u8>) {
         buffer.clear();
         self.out = buffer;
     }
 
     /// The copy in JSON: `None` where the result is too long for one.
-    pub(crate) fn copied(&self) -> Option<&[u8]> {
+    pub fn copied(&self) -> Option<&[u8]> {
         self.copy.as_ref().filter(|copy| !copy.overflown).map(|copy| copy.text.as_slice())
     }
 }
@@ -235,8 +246,8 @@ impl Duplicate {
 
 #[cfg(test)]
 mod tests {
-    use super::super::cell::columns;
     use super::*;
+    use crate::cell::columns;
 
     fn write(form: Form) -> (String, Rows) {
         let mut rows = Rows::new(form, true);

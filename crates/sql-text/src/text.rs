@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use memchr::{memchr, memchr3};
 
-use super::cell::{self, Cell, Kind};
+use crate::cell::{self, Cell, Kind};
 
 /// Calls `take` with the text of a value; `None` is NULL.
 pub(super) fn text<T>(cell: Cell<'_>, kind: Kind, take: impl FnOnce(Option<&str>) -> T) -> T {

@@ -1,20 +1,21 @@
-//! Columns and values as the Data API gives them.
+//! Columns and values.
 
 use std::collections::HashSet;
 
 /// A column of a result set.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Column {
+pub struct Column {
     /// What it is called.
-    pub(crate) name: String,
+    pub name: String,
     /// What it is called in an object, where no two members may share a name.
-    pub(crate) key: String,
-    pub(crate) kind: Kind,
+    pub key: String,
+    /// What matters of its type.
+    pub kind: Kind,
 }
 
 /// What matters of a column's type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub enum Kind {
     /// Whole numbers.
     Integer,
     /// Floating point of four bytes.
@@ -23,58 +24,68 @@ pub(crate) enum Kind {
     Double,
     /// Decimals, which come as text and stay text, to the last digit.
     Decimal,
+    /// Truth.
+    Boolean,
     /// Text in JSON.
-    Super,
+    Json,
     /// Anything else.
     Other,
 }
 
-impl Kind {
-    /// By `typeName`.
-    fn new(type_name: &str) -> Self {
+impl From<&str> for Kind {
+    /// By the name of a type.
+    fn from(type_name: &str) -> Self {
         match type_name.trim_start_matches('_') {
             "int2" | "int4" | "int8" | "smallint" | "integer" | "bigint" | "int" | "oid" | "serial"
             | "bigserial" => Self::Integer,
             "float4" | "real" => Self::Single,
             "float8" | "double precision" | "float" => Self::Double,
             "numeric" | "decimal" => Self::Decimal,
-            "super" | "json" | "jsonb" => Self::Super,
+            "bool" | "boolean" => Self::Boolean,
+            "super" | "json" | "jsonb" => Self::Json,
             _ => Self::Other,
         }
     }
+}
 
+impl Kind {
     /// Whether people read it from the right.
-    pub(crate) fn is_number(self) -> bool {
+    pub fn is_number(self) -> bool {
         matches!(self, Self::Integer | Self::Single | Self::Double | Self::Decimal)
     }
 }
 
 /// Columns of these names and types. A name that is there already gets a number behind it in objects: `sum`, `sum_2`.
-pub(crate) fn columns<'a>(named: impl IntoIterator<Item = (&'a str, &'a str)>) -> Vec<Column> {
-    let named: Vec<_> = named.into_iter().collect();
+pub fn columns<'a, K: Into<Kind>>(given: impl IntoIterator<Item = (&'a str, K)>) -> Vec<Column> {
+    let (names, kinds): (Vec<&str>, Vec<K>) = given.into_iter().unzip();
     let mut taken: HashSet<String> = HashSet::new();
     let mut columns = Vec::new();
-    for (name, type_name) in &named {
+    for (name, kind) in names.iter().zip(kinds) {
         let mut key = (*name).to_owned();
         let mut number = 2;
         // Nor may the new name be that of another column.
-        while taken.contains(&key) || number > 2 && named.iter().any(|(other, _)| *other == key) {
+        while taken.contains(&key) || number > 2 && names.contains(&key.as_str()) {
             key = format!("{name}_{number}");
             number += 1;
         }
         taken.insert(key.clone());
-        columns.push(Column { name: (*name).to_owned(), key, kind: Kind::new(type_name) });
+        columns.push(Column { name: (*name).to_owned(), key, kind: kind.into() });
     }
     columns
 }
 
-/// One value: a `Field` of the API.
+/// One value.
 #[derive(Debug, Clone, Copy, PartialEq)]
-pub(crate) enum Cell<'a> {
+pub enum Cell<'a> {
+    /// None.
     Null,
+    /// Truth.
     Bool(bool),
+    /// A whole number.
     Long(i64),
+    /// A floating-point number, of either size.
     Double(f64),
+    /// The text of a value of any type, as the database prints it.
     Text(&'a str),
     /// Bytes, in base64.
     Blob(&'a str),
@@ -185,10 +196,11 @@ mod tests {
             ("float4", Kind::Single),
             ("float8", Kind::Double),
             ("numeric", Kind::Decimal),
-            ("super", Kind::Super),
+            ("super", Kind::Json),
+            ("bool", Kind::Boolean),
             ("varchar", Kind::Other),
         ] {
-            assert_eq!(Kind::new(name), kind, "{name}");
+            assert_eq!(Kind::from(name), kind, "{name}");
         }
     }
 }

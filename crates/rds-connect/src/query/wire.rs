@@ -1,0 +1,129 @@
+//! Queries on a connection whose beginning is over, message by message.
+//!
+//! tokio-postgres is not used for them: its simple queries tell no types of columns and no state of the transaction, and
+//! have no place for a `COPY … TO STDOUT`. What it would save is the page below.
+
+use std::io;
+
+use bytes::{Buf as _, BytesMut};
+use postgres_protocol::IsNull;
+use postgres_protocol::message::backend::Message;
+use postgres_protocol::message::frontend;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+
+use crate::query::parameters::Bound;
+
+/// So much is read at once: what a TLS record holds, twice.
+const CHUNK: usize = 32 * 1024;
+
+/// Why a connection is of no use any more.
+#[derive(Debug)]
+pub(crate) enum Lost {
+    /// The server has ended it.
+    Closed,
+    /// It broke.
+    Broken(io::Error),
+    /// What comes is not what the protocol has.
+    Foreign,
+}
+
+impl std::fmt::Display for Lost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Closed => f.write_str("the server ended the connection"),
+            Self::Broken(error) => write!(f, "the connection broke: {error}"),
+            Self::Foreign => f.write_str("what the server sent makes no sense"),
+        }
+    }
+}
+
+impl From<io::Error> for Lost {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // TLS tells an end without a farewell like that.
+            io::ErrorKind::UnexpectedEof => Self::Closed,
+            _ => Self::Broken(error),
+        }
+    }
+}
+
+/// A connection.
+#[derive(Debug)]
+pub(crate) struct Wire<S> {
+    stream: S,
+    inbox: BytesMut,
+    outbox: BytesMut,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
+    /// On a stream on which the server was ready last.
+    pub(crate) fn new(stream: S) -> Self {
+        Self { stream, inbox: BytesMut::with_capacity(CHUNK), outbox: BytesMut::new() }
+    }
+
+    /// Asks for a text without parameters, which may have several statements.
+    pub(crate) async fn ask(&mut self, sql: &str) -> Result<(), Lost> {
+        frontend::query(sql, &mut self.outbox)?;
+        self.send().await
+    }
+
+    /// Asks for one statement with values for its parameters. Results come as text, as those of [`ask`](Self::ask) do.
+    pub(crate) async fn ask_bound(&mut self, bound: &Bound<'_>) -> Result<(), Lost> {
+        let out = &mut self.outbox;
+        frontend::parse("", &bound.sql, [], out)?;
+        let write = |value: Option<&str>, out: &mut BytesMut| {
+            out.extend_from_slice(value.unwrap_or_default().as_bytes());
+            Ok(if value.is_some() { IsNull::No } else { IsNull::Yes })
+        };
+        frontend::bind("", "", [], bound.values.iter().copied(), write, [], out).map_err(
+            |error| match error {
+                frontend::BindError::Conversion(error) => io::Error::other(error),
+                frontend::BindError::Serialization(error) => error,
+            },
+        )?;
+        frontend::describe(b'P', "", out)?;
+        frontend::execute("", 0, out)?;
+        frontend::sync(out);
+        self.send().await
+    }
+
+    /// Says that there is nothing to copy into the database.
+    pub(crate) async fn refuse_copy(&mut self) -> Result<(), Lost> {
+        frontend::copy_fail("there is no data", &mut self.outbox)?;
+        // The one that was sent with a bound statement has been passed over. Nothing is asked for behind it.
+        frontend::sync(&mut self.outbox);
+        self.send().await
+    }
+
+    /// Takes leave, so that the server need not wonder.
+    pub(crate) async fn end(mut self) {
+        frontend::terminate(&mut self.outbox);
+        // It is over either way.
+        let _ = self.send().await;
+        let _ = self.stream.shutdown().await;
+    }
+
+    async fn send(&mut self) -> Result<(), Lost> {
+        self.stream.write_all(&self.outbox).await?;
+        self.stream.flush().await?;
+        // A large statement is not kept.
+        self.outbox = BytesMut::new();
+        Ok(())
+    }
+
+    /// The next message, if it is here as a whole.
+    pub(crate) fn take(&mut self) -> Result<Option<Message>, Lost> {
+        Message::parse(&mut self.inbox).map_err(|_| Lost::Foreign)
+    }
+
+    /// Waits for more of what the server sends.
+    pub(crate) async fn fill(&mut self) -> Result<(), Lost> {
+        // A part of a message is here, at most: room for the rest of it.
+        let missing = match self.inbox.get(1..5) {
+            Some(mut length) => (length.get_u32() as usize + 1).saturating_sub(self.inbox.len()),
+            None => 0,
+        };
+        self.inbox.reserve(missing.max(CHUNK));
+        if self.stream.read_buf(&mut self.inbox).await? == 0 { Err(Lost::Closed) } else { Ok(()) }
+    }
+}

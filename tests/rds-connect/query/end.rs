@@ -1,0 +1,97 @@
+//! Signals and the end of patience.
+
+use std::time::Duration;
+
+use testkit::Signal;
+
+use super::{active, desk};
+
+#[test]
+fn a_signal_cancels_the_statement_in_the_server() {
+    let desk = desk();
+    for (signal, code, name) in [(Signal::TERM, 143, "SIGTERM"), (Signal::INT, 130, "SIGINT")] {
+        let running = desk.start([
+            "query",
+            "--sql",
+            "create table if not exists t (i int); select pg_sleep(600); select 2",
+        ]);
+        desk.wait_for_query("%pg_sleep(600)%");
+        running.signal(signal);
+        let outcome = running.finish();
+        outcome
+            .assert_exit(code)
+            .assert_says(&format!("ended by {name}: statement 2 of 3"))
+            .assert_says("was cancelled; what was committed before stays");
+        assert!(outcome.elapsed < Duration::from_secs(5), "{:?}", outcome.elapsed);
+        assert_eq!(desk.look(&active("%pg_sleep(600)%")), "0");
+        assert_eq!(outcome.json()["statements"].as_array().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn a_signal_rolls_a_single_transaction_back() {
+    let desk = desk();
+    desk.sql("create table t (i int)").assert_exit(0);
+    let sql = "insert into t values (1); select pg_sleep(600)";
+    let running = desk.start(["query", "--single-transaction", "--sql", sql]);
+    desk.wait_for_query("%pg_sleep(600)%");
+    running.signal(Signal::TERM);
+    running.finish().assert_exit(143).assert_says("the transaction is rolled back");
+    assert_eq!(desk.look("select count(*) from t"), "0");
+}
+
+#[test]
+fn patience_ends_in_the_server_too() {
+    let desk = desk();
+    let outcome = desk.query(&["--timeout", "2s", "--sql", "select pg_sleep(600)"]);
+    outcome
+        .assert_exit(79)
+        .assert_says("--timeout was over")
+        .assert_says("was cancelled; nothing is committed");
+    assert!(outcome.elapsed < Duration::from_secs(5), "{:?}", outcome.elapsed);
+    assert_eq!(desk.look(&active("%pg_sleep(600)%")), "0");
+}
+
+#[test]
+fn rows_that_nobody_takes_do_not_hold_up_a_signal() {
+    let desk = desk();
+    let pipe = desk.path("pipe");
+    rustix::fs::mknodat(rustix::fs::CWD, &pipe, rustix::fs::FileType::Fifo, rustix::fs::Mode::RWXU, 0)
+        .unwrap();
+    // A reader that reads nothing.
+    let reader = std::fs::File::options().read(true).write(true).open(&pipe).unwrap();
+    let sql = "select repeat('x', 1000) from generate_series(1, 100000)";
+    let running =
+        desk.start(["query", "--output", "csv", "--output-file", pipe.to_str().unwrap(), "--sql", sql]);
+    desk.wait_for_query("%repeat%");
+    running.signal(Signal::TERM);
+    let outcome = running.finish();
+    outcome.assert_exit(143);
+    assert!(outcome.elapsed < Duration::from_secs(8), "{:?}", outcome.elapsed);
+    drop(reader);
+}
+
+#[test]
+fn what_a_run_cannot_be_is_refused() {
+    let desk = desk();
+    for (options, says) in [
+        (&["--on-terminate", "detach", "--sql", "select 1"][..], "--on-terminate detach is not for it"),
+        (&["--no-wait", "--sql", "select 1"], "--no-wait is not for it"),
+    ] {
+        desk.query(options).assert_exit(2).assert_says(says);
+    }
+    let keyed = ["--idempotency-key", "k", "--sql", "select 1"];
+    desk.query(&keyed).assert_exit(0).assert_says("SQL has no idempotency key");
+}
+
+#[test]
+fn nothing_begins_after_a_signal() {
+    let desk = desk();
+    // This one does not let itself be cancelled.
+    let stubborn = "do $$ begin perform pg_sleep(600); exception when query_canceled then null; end $$";
+    let running = desk.start(["query", "--sql", &format!("{stubborn}; create table t (i int)")]);
+    desk.wait_for_query("do %pg_sleep(600)%");
+    running.signal(Signal::TERM);
+    running.finish().assert_exit(143).assert_says("ended by SIGTERM before statement 2 of 2");
+    assert_eq!(desk.look("select to_regclass('t') is null"), "t");
+}
