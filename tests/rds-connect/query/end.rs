@@ -1,5 +1,7 @@
 //! Signals and the end of patience.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use testkit::Signal;
@@ -69,6 +71,43 @@ fn rows_that_nobody_takes_do_not_hold_up_a_signal() {
     outcome.assert_exit(143);
     assert!(outcome.elapsed < Duration::from_secs(8), "{:?}", outcome.elapsed);
     drop(reader);
+}
+
+/// A server that lets everybody in and reads nothing of what is asked of it then.
+fn deaf() -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        let mut held = Vec::new();
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let _ = client.read(&mut [0; 1024]);
+            // Accepted, and ready.
+            let _ = client.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I");
+            held.push(client);
+        }
+    });
+    port
+}
+
+#[test]
+fn a_server_that_takes_nothing_does_not_hold_up_the_end() {
+    let desk = desk();
+    // More than the kernel takes for it.
+    let text = format!("select '{}'", "x".repeat(32 * 1024 * 1024));
+    let file = desk.write("long.sql", &text);
+    let outcome = desk.query(&[
+        "--sslmode",
+        "disable",
+        "--port",
+        &deaf().to_string(),
+        "--timeout",
+        "3s",
+        "--sql-file",
+        file.to_str().unwrap(),
+    ]);
+    outcome.assert_exit(79).assert_says("the server has not answered");
+    assert!(outcome.elapsed < Duration::from_secs(12), "{:?}", outcome.elapsed);
 }
 
 #[test]

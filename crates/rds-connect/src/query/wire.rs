@@ -4,17 +4,22 @@
 //! have no place for a `COPY … TO STDOUT`. What it would save is the page below.
 
 use std::io;
+use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
 
 use crate::query::parameters::Bound;
 
 /// So much is read at once: what a TLS record holds, twice.
 const CHUNK: usize = 32 * 1024;
+
+/// So long a connection that takes nothing any more may hold up our leave.
+const LEAVE: Duration = Duration::from_secs(1);
 
 /// Why a connection is of no use any more.
 #[derive(Debug)]
@@ -95,12 +100,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
         self.send().await
     }
 
-    /// Takes leave, so that the server need not wonder.
+    /// Takes leave, so that the server need not wonder; in the middle of a message there is no place for it.
     pub(crate) async fn end(mut self) {
+        if !self.outbox.is_empty() {
+            return;
+        }
         frontend::terminate(&mut self.outbox);
-        // It is over either way.
-        let _ = self.send().await;
-        let _ = self.stream.shutdown().await;
+        let leave = async {
+            // It is over either way.
+            let _ = self.send().await;
+            let _ = self.stream.shutdown().await;
+        };
+        let _ = timeout(LEAVE, leave).await;
     }
 
     async fn send(&mut self) -> Result<(), Lost> {
