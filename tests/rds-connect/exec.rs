@@ -63,6 +63,8 @@ fn the_built_in_roots_are_a_file_to_the_program() {
     outcome.assert_exit(0);
     assert!(outcome.text().matches("BEGIN CERTIFICATE").count() > 80);
     assert!(outcome.text().contains("Amazon RDS us-east-2 Root CA"));
+    // Of RDS Proxy.
+    assert!(outcome.text().contains("Amazon Root CA 1"));
 }
 
 #[test]

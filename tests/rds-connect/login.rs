@@ -1,6 +1,7 @@
 //! Logins by secret, by files and by the environment.
 
 use std::fs;
+use std::time::Duration;
 
 use testkit::{Database, DatabaseSettings, Fault, FaultKind, Site, Worlds};
 
@@ -210,4 +211,17 @@ fn bad_input_is_refused_before_any_call() {
         "/nowhere/ca.pem",
     ]);
     outcome.assert_exit(78).assert_says("/nowhere/ca.pem");
+}
+
+#[test]
+fn a_login_that_does_not_come_is_not_waited_for_beyond_the_timeout() {
+    let world = world();
+    let hang = Fault::new("secretsmanager", "GetSecretValue", FaultKind::Hang).for_ever();
+    world.site.sandbox.add_fault(hang).unwrap();
+    for work in [&["check"][..], &["exec", "--", "true"], &["query", "--sql", "select 1"]] {
+        let more: Vec<&str> = ["--timeout", "2s"].iter().chain(work).copied().collect();
+        let outcome = world.site.run(addressed(&world, &more));
+        outcome.assert_exit(79).assert_says("--timeout was over").assert_says("nothing was run");
+        assert!(outcome.elapsed < Duration::from_secs(6), "{work:?} {:?}", outcome.elapsed);
+    }
 }

@@ -223,6 +223,9 @@ fn auth_a_user_that_the_policy_leaves_out() {
     let user = Database::UNALLOWED_USER;
     let outcome = world.site.run(replaced(world.by_token(&["check"]), "--user", user));
     assert_token_refused(&world, &outcome, user, Some(LoginRefusal::NotAllowed));
+    let row = &outcome.json()["stages"][4];
+    assert!(row["detail"].as_str().unwrap().contains(", which asked for the password itself"), "{row:#}");
+    assert!(row["look_at"][0].as_str().unwrap().starts_with("the policy of "), "{row:#}");
 }
 
 #[test]
@@ -232,6 +235,9 @@ fn auth_a_user_without_the_grant() {
     let outcome = world.site.run(replaced(world.by_token(&["check"]), "--user", user));
     // The database asks for a password then, so that the sandbox is not even asked.
     assert_token_refused(&world, &outcome, user, None);
+    let row = &outcome.json()["stages"][4];
+    assert!(row["detail"].as_str().unwrap().contains(", which asked for SCRAM-SHA-256: "), "{row:#}");
+    assert!(row["look_at"][0].as_str().unwrap().starts_with("`GRANT rds_iam"), "{row:#}");
 }
 
 #[test]
@@ -307,6 +313,22 @@ fn a_failover_is_borne_where_that_is_asked_for() {
     });
     outcome.assert_exit(0);
     assert!(outcome.elapsed < Duration::from_secs(30));
+}
+
+#[test]
+fn it_is_borne_no_longer_than_the_timeout() {
+    let mut world = world();
+    world.database.stop(Shutdown::Fast);
+    let outcome = world.run(&["check", "--wait", "5m", "--timeout", "4s"]);
+    assert_failed(&outcome, 75, "tcp", &["Connection refused"]);
+    assert!(outcome.elapsed < Duration::from_secs(8), "{:?}", outcome.elapsed);
+    // A signal ends it as well.
+    let running = world.site.start(world.by_token(&["check", "--wait", "5m"]));
+    running.wait_for_log("not connected; trying again");
+    running.signal(testkit::Signal::TERM);
+    let outcome = running.finish();
+    outcome.assert_exit(143);
+    assert!(outcome.elapsed < Duration::from_secs(4), "{:?}", outcome.elapsed);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use job_runtime::{Context, Exit, rfc3339};
 use crate::connection::{Auth, Connection, resource_of};
 use crate::login::{Endpoint, Login, Signed};
 use crate::stages::{Failed, Stage, Way, trouble_in_words};
-use crate::startup::{ServerError, Trouble};
+use crate::startup::{Method, ServerError, Trouble};
 
 /// One attempt at a session, for what is said of its failure.
 #[derive(Clone, Copy)]
@@ -18,6 +18,8 @@ pub(crate) struct Attempt<'a> {
     pub(crate) login: &'a Login,
     pub(crate) database: &'a str,
     pub(crate) tls: bool,
+    /// How the server wanted the user to be proved, as far as it came.
+    pub(crate) asked: Method,
 }
 
 /// How a run ends that an error of the server ends, by its SQLSTATE; at `stage` the session has not begun, or has.
@@ -89,8 +91,12 @@ impl Attempt<'_> {
             ),
         };
         let Endpoint { host, port } = self.endpoint;
+        let asked = match self.asked {
+            Method::Trust => String::new(),
+            method => format!(", which asked for {method}"),
+        };
         let tried = format!(
-            "user {} on database {} at {}:{port} ({})",
+            "user {} on database {} at {}:{port} ({}){asked}",
             self.login.user,
             self.database,
             host.name,
@@ -122,7 +128,7 @@ impl Attempt<'_> {
                 "rds.force_ssl and pg_hba.conf of the server".to_owned(),
             ],
             "28000" | "28P01" => match &self.login.signed {
-                Some(signed) => token_refused(signed, user, connection, ctx),
+                Some(signed) => token_refused(signed, user, self.asked, connection, ctx),
                 None => self.password_refused(error, connection),
             },
             "3D000" => vec![
@@ -168,7 +174,13 @@ impl Attempt<'_> {
 }
 
 /// "PAM authentication failed" has many causes, and RDS tells none apart.
-fn token_refused(signed: &Signed, user: &str, connection: &Connection, ctx: &Context) -> Vec<String> {
+fn token_refused(
+    signed: &Signed,
+    user: &str,
+    asked: Method,
+    connection: &Connection,
+    ctx: &Context,
+) -> Vec<String> {
     let Signed { host, port, region, session_expires } = signed;
     let identity = ctx.identity();
     let account = identity.account.as_deref().unwrap_or("ACCOUNT");
@@ -196,6 +208,11 @@ fn token_refused(signed: &Signed, user: &str, connection: &Connection, ctx: &Con
         "in ECS, that these are rights of the task role and not of the execution role; the clock of this machine"
             .to_owned(),
     ];
+    match asked {
+        Method::Trust | Method::Cleartext => {}
+        // Of nobody who has the grant.
+        Method::Md5 | Method::Scram => advice.swap(0, 1),
+    }
     if let Some(end) = session_expires.and_then(|end| rfc3339(DateTime::from(end))) {
         advice.push(format!("the session that has signed ends at {end}, and the token with it"));
     }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::session::{Opener, Session, Wishes};
+use crate::session::{Opener, Session};
 use crate::stages::{Failed, Passed, Stage};
 
 /// What the first query asks: who and where the session is.
@@ -61,7 +61,7 @@ struct Row {
 /// What keeps the first stage from being reached: no host, no secret, no token.
 pub(crate) async fn check(connection: &Connection, output: Output, ctx: &Context) -> Result<Report, Error> {
     let opener = Opener::new(connection, ctx)?;
-    let checked = match opener.open(&Wishes::default()).await {
+    let checked = match opener.open_in_time().await {
         Ok(mut session) => match session.ask(WHO, ANSWER).await {
             Ok(row) => {
                 session.way.pass(Stage::Query, row.get(5).cloned().flatten().unwrap_or_default());

@@ -88,7 +88,7 @@ pub enum Error {
         source: io::Error,
     },
     /// The run was told to end before anything was run.
-    #[error("{why} before there was a session; nothing was run")]
+    #[error("{why} before the login was there to go on with; nothing was run")]
     NotBegun {
         /// The signal's exit, or that of the end of patience.
         exit: Exit,

@@ -12,6 +12,7 @@ use rustix::fs::{MemfdFlags, memfd_create};
 use crate::connection::{Connection, SslMode};
 use crate::error::Error;
 use crate::login::Logins;
+use crate::session::in_time;
 use crate::tls::{self, Tls};
 
 /// Runs `command` with the first server of the connection in its environment; its end is the run's.
@@ -24,12 +25,12 @@ pub(crate) async fn exec(
     ctx: &Context,
 ) -> Result<Report, Error> {
     // The roots are read, so that a mistake in them is told here and not by the program.
-    let host = connection.hosts.first().map(|host| host.name.as_str());
-    Tls::new(&connection.tls, host).map_err(Error::Roots)?;
+    Tls::new(&connection.tls, &connection.hosts).map_err(Error::Roots)?;
     let logins = Logins::new(connection, ctx);
-    let endpoints = logins.endpoints().await?;
-    let endpoint = endpoints.first().ok_or(Error::NoHost)?;
-    let login = logins.login(endpoint).await?;
+    let (endpoint, login) = in_time(ctx, logins.first()).await?;
+    if connection.hosts.len() > 1 {
+        tracing::warn!(host = endpoint.host.name, "the login is for one server: the program gets the first");
+    }
     let [program, args @ ..] = command else {
         return Err(Error::Usage("there is no program to run: exec -- PROGRAM ARGUMENTS".to_owned()));
     };

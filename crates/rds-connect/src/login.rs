@@ -89,6 +89,16 @@ impl<'a> Logins<'a> {
         Ok(Login { user, password, database, signed })
     }
 
+    /// The first server, and the login for it.
+    ///
+    /// # Errors
+    /// Those of [`endpoints`](Self::endpoints) and [`login`](Self::login).
+    pub(crate) async fn first(&self) -> Result<(Endpoint, Login), Error> {
+        let endpoint = self.endpoints().await?.into_iter().next().ok_or(Error::NoHost)?;
+        let login = self.login(&endpoint).await?;
+        Ok((endpoint, login))
+    }
+
     /// Forgets what was read, and tells whether there may be something newer to read: after a refusal the secret may
     /// have been rotated.
     pub(crate) async fn forget(&self) -> bool {

@@ -12,7 +12,7 @@ use job_runtime::{Context, Exit};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::client::TlsStream;
 
 use crate::advice;
@@ -67,8 +67,7 @@ impl<'a> Opener<'a> {
     /// # Errors
     /// The roots cannot be read.
     pub(crate) fn new(connection: &'a Connection, ctx: &'a Context) -> Result<Self, Error> {
-        let host = connection.hosts.first().map(|host| host.name.as_str());
-        let tls = Tls::new(&connection.tls, host).map_err(Error::Roots)?;
+        let tls = Tls::new(&connection.tls, &connection.hosts).map_err(Error::Roots)?;
         let logins = Logins::new(connection, ctx);
         Ok(Self { connection, ctx, logins, tls, limits: Limits::of(ctx) })
     }
@@ -78,7 +77,20 @@ impl<'a> Opener<'a> {
     /// # Errors
     /// What the last attempt ended with.
     pub(crate) async fn open(&self, wishes: &Wishes) -> Result<Session, Error> {
-        let end = Instant::now() + self.connection.wait;
+        self.open_until(wishes, Instant::now() + self.connection.wait).await
+    }
+
+    /// The same for a run that has one session, and so ends where `--timeout` or a signal comes before it.
+    ///
+    /// # Errors
+    /// What the last attempt ended with, or that there is no time for it to end.
+    pub(crate) async fn open_in_time(&self) -> Result<Session, Error> {
+        // An attempt's own failure tells more than the end of the time.
+        let end = (Instant::now() + self.connection.wait).min(self.ctx.deadline());
+        in_time(self.ctx, self.open_until(&Wishes::default(), end)).await
+    }
+
+    async fn open_until(&self, wishes: &Wishes, end: Instant) -> Result<Session, Error> {
         let mut pause = PAUSE;
         loop {
             match self.open_once(wishes).await {
@@ -160,10 +172,17 @@ impl<'a> Opener<'a> {
             parameters: &parameters,
             password: login.password.as_ref(),
         };
-        let begun = startup::begin(&mut stream, &ask, self.limits.answer).await;
-        let greeting = begun.map_err(|trouble| {
-            let attempt =
-                advice::Attempt { endpoint, address, login: &login, database: &database, tls: tls.is_some() };
+        let mut greeting = Greeting::default();
+        let begun = startup::begin(&mut stream, &ask, self.limits.answer, &mut greeting).await;
+        begun.map_err(|trouble| {
+            let attempt = advice::Attempt {
+                endpoint,
+                address,
+                login: &login,
+                database: &database,
+                tls: tls.is_some(),
+                asked: greeting.method,
+            };
             Error::stage(attempt.failed(trouble, &way, self.connection, self.ctx))
         })?;
         way.pass(
@@ -261,6 +280,23 @@ impl<'a> Opener<'a> {
         };
         stream.write_all(&request).await.map_err(broken)?;
         stream.flush().await.map_err(broken)
+    }
+}
+
+/// Does `work`, on which everything else waits, unless the run is told to end or `--timeout` is over meanwhile.
+///
+/// # Errors
+/// Those of `work`, or that there is no time for it to end.
+pub(crate) async fn in_time<T>(
+    ctx: &Context,
+    work: impl Future<Output = Result<T, Error>>,
+) -> Result<T, Error> {
+    let early = |why: String| Error::NotBegun { exit: ctx.interruption().unwrap_or(Exit::Timeout), why };
+    tokio::select! {
+        biased;
+        done = work => done,
+        () = ctx.cancelled() => Err(early("ended by a signal".to_owned())),
+        () = sleep_until(ctx.deadline()) => Err(early("--timeout was over".to_owned())),
     }
 }
 

@@ -200,7 +200,7 @@ pub(crate) async fn ask_for_tls(
     timeout(limit, asking).await.unwrap_or(Err(Trouble::Silent(limit)))
 }
 
-/// Begins a session; each answer of the server may take `limit`.
+/// Begins a session; each answer of the server may take `limit`. The `greeting` keeps what came before a failure.
 ///
 /// # Errors
 /// See [`Trouble`].
@@ -208,14 +208,14 @@ pub(crate) async fn begin(
     stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
     ask: &Ask<'_>,
     limit: Duration,
-) -> Result<Greeting, Trouble> {
+    greeting: &mut Greeting,
+) -> Result<(), Trouble> {
     let mut out = BytesMut::new();
     let fixed = [("user", ask.user), ("database", ask.database)];
     let parameters = ask.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     frontend::startup_message(fixed.into_iter().chain(parameters), &mut out)?;
     stream.write_all(&out).await?;
     let mut reader = Reader { stream, buffer: BytesMut::with_capacity(CHUNK) };
-    let mut greeting = Greeting::default();
     let mut proof: Option<sasl::ScramSha256> = None;
     let mut accepted = false;
     loop {
@@ -278,7 +278,7 @@ pub(crate) async fn begin(
                 if !reader.buffer.is_empty() {
                     return Err(Trouble::Foreign("it goes on after it said that it is ready".to_owned()));
                 }
-                return Ok(greeting);
+                return Ok(());
             }
             _ => return Err(out_of_turn()),
         }

@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 
 use self::names::Names;
 use self::verifier::Verifier;
-use crate::connection::{SslMode, TlsChoice, region_of};
+use crate::connection::{Host, SslMode, TlsChoice, region_of};
 
 /// The roots of RDS, each under a comment with its name.
 const RDS_BUNDLE: &str = include_str!("../data/rds-ca-bundle.pem");
@@ -35,8 +35,8 @@ pub(crate) struct Tls {
     roots: Arc<RootCertStore>,
     /// The file that the roots are from; else they are those built in.
     file: Option<PathBuf>,
-    /// Whether the bundle holds roots for the region of the first host.
-    covered: Option<String>,
+    /// The region of the hosts, where the bundle holds no roots of it.
+    uncovered: Option<String>,
 }
 
 /// What is known of a connection's TLS.
@@ -64,21 +64,21 @@ pub(crate) struct TlsTrouble {
 }
 
 impl Tls {
-    /// Reads the roots. `None` for plain text.
+    /// Reads the roots for these hosts. `None` for plain text.
     ///
     /// # Errors
     /// The file of roots cannot be read, or holds no certificate.
-    pub(crate) fn new(choice: &TlsChoice, host: Option<&str>) -> Result<Option<Self>, String> {
-        let (mut roots, mut covered) = (RootCertStore::empty(), None);
+    pub(crate) fn new(choice: &TlsChoice, hosts: &[Host]) -> Result<Option<Self>, String> {
+        let (mut roots, mut uncovered) = (RootCertStore::empty(), None);
         match (&choice.root_cert, choice.mode) {
             (_, SslMode::Disable) => return Ok(None),
             (Some(path), _) => add_file(&mut roots, path)?,
             // Nobody is asked.
             (None, SslMode::Require) => {}
             (None, SslMode::VerifyCa | SslMode::VerifyFull) => {
-                let region = host.and_then(region_of);
+                let region = common_region(hosts);
                 let found = add_bundle(&mut roots, region);
-                covered = region.filter(|_| !found).map(str::to_owned);
+                uncovered = region.filter(|_| !found).map(str::to_owned);
                 // RDS Proxy has certificates of Amazon's public authority.
                 roots.roots.extend_from_slice(webpki_roots::TLS_SERVER_ROOTS);
             }
@@ -88,7 +88,7 @@ impl Tls {
             provider: Arc::new(ring::default_provider()),
             roots: Arc::new(roots),
             file: choice.root_cert.clone(),
-            covered,
+            uncovered,
         }))
     }
 
@@ -202,7 +202,7 @@ impl Tls {
                 "give the authority's certificate with --ssl-root-cert; RDS's newest are in {bundle}"
             )],
         };
-        if let Some(region) = &self.covered {
+        if let Some(region) = &self.uncovered {
             advice.insert(
                 0,
                 format!("the built-in bundle holds no root of {region}: it is older than the region"),
@@ -237,6 +237,12 @@ fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
         (true, false) => Err(failed("it holds no certificate that can be understood".to_owned())),
         (false, _) => Err(failed("it holds no certificate".to_owned())),
     }
+}
+
+/// The region that all hosts are in; a global database has hosts in several.
+fn common_region(hosts: &[Host]) -> Option<&str> {
+    let first = region_of(&hosts.first()?.name)?;
+    hosts.iter().all(|host| region_of(&host.name) == Some(first)).then_some(first)
 }
 
 /// Adds the roots of `region` from the built-in bundle and tells whether there are any. Where the region is not known,
@@ -320,6 +326,34 @@ mod tests {
         assert_eq!(added(Some("us-east-2")), (3, true));
         assert_eq!(added(Some("xx-nowhere-9")), (all, false));
         assert_eq!(added(None), (all, true));
+    }
+
+    #[test]
+    fn hosts_of_several_regions_need_the_roots_of_all() {
+        let rds = |region: &str| format!("db.cluster-abc.{region}.rds.amazonaws.com");
+        let (one, other) = (rds("us-east-2"), rds("eu-west-1"));
+        for (names, region) in [
+            (vec![one.as_str()], Some("us-east-2")),
+            (vec![&one, &one], Some("us-east-2")),
+            (vec![&one, &other], None),
+            (vec![&one, "db.example.com"], None),
+            (vec![], None),
+        ] {
+            let hosts: Vec<Host> = names
+                .iter()
+                .map(|name| Host { name: (*name).to_owned(), address: None, port: None })
+                .collect();
+            assert_eq!(common_region(&hosts), region, "{names:?}");
+        }
+    }
+
+    #[test]
+    fn programs_get_the_roots_of_rds_proxy_too() {
+        for name in
+            ["# Amazon Root CA 1, until ", "# Starfield Services Root Certificate Authority - G2, until "]
+        {
+            assert!(bundle_pem().contains(name), "{name}");
+        }
     }
 
     #[test]

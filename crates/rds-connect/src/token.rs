@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::connection::{Auth, Connection};
 use crate::error::Error;
 use crate::login::Logins;
+use crate::session::in_time;
 
 /// Prints a token for the first server of the connection.
 ///
@@ -16,9 +17,7 @@ pub(crate) async fn token(connection: &Connection, output: Output, ctx: &Context
         return Err(Error::Usage("a token is signed by IAM: leave out every other way to log in".to_owned()));
     }
     let logins = Logins::new(connection, ctx);
-    let endpoints = logins.endpoints().await?;
-    let endpoint = endpoints.first().ok_or(Error::NoHost)?;
-    let login = logins.login(endpoint).await?;
+    let (_, login) = in_time(ctx, logins.first()).await?;
     let token = login.password.as_ref().map(crate::secret::Password::reveal).unwrap_or_default();
     Ok(Report::ok(match output {
         Output::Text => token.to_owned(),

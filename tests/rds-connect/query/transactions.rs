@@ -45,6 +45,44 @@ fn a_transaction_that_nobody_commits_is_no_success() {
 }
 
 #[test]
+fn a_chain_of_transactions_is_not_a_single_one() {
+    let desk = desk();
+    desk.sql("create table t (i int)").assert_exit(0);
+    let sql = "insert into t values (1); commit and chain; insert into t values (2)";
+    desk.query(&["--single-transaction", "--sql", sql])
+        .assert_exit(10)
+        .assert_says("it ends the transaction of --single-transaction")
+        .assert_says("what was committed before stays");
+    assert_eq!(desk.look("select count(*) from t"), "1");
+    let sql = "insert into t values (2); rollback and chain; insert into t values (3)";
+    desk.query(&["--single-transaction", "--sql", sql])
+        .assert_exit(10)
+        .assert_says("it ends the transaction of --single-transaction");
+    assert_eq!(desk.look("select count(*) from t"), "1");
+}
+
+#[test]
+fn what_is_committed_on_the_way_is_not_for_a_retry_to_do_again() {
+    let desk = desk();
+    desk.sql("create table t (i int)").assert_exit(0);
+    let deadlock = "raise exception using errcode = 'deadlock_detected'";
+    let chained =
+        format!("begin; insert into t values (1); commit and chain; do $$ begin {deadlock}; end $$; commit");
+    desk.sql(&chained).assert_exit(10).assert_says("what was committed before stays");
+    let procedure = format!(
+        "create procedure p() language plpgsql as $$ begin insert into t values (2); commit; {deadlock}; end $$"
+    );
+    desk.sql(&procedure).assert_exit(0);
+    desk.sql("call p()").assert_exit(80).assert_says("what it has committed by itself stays");
+    assert_eq!(desk.look("select count(*) from t"), "2");
+    // Within a transaction it cannot commit.
+    desk.query(&["--single-transaction", "--sql", "call p()"]).assert_exit(10);
+    // Nor does a block that does not say so.
+    desk.sql(&format!("do $$ begin insert into t values (3); {deadlock}; end $$")).assert_exit(75);
+    assert_eq!(desk.look("select count(*) from t"), "2");
+}
+
+#[test]
 fn read_only_lets_nothing_be_written() {
     let desk = desk();
     desk.sql("create table t (i int)").assert_exit(0);

@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::query::Query;
+use crate::query::left::chains;
 use crate::query::parameters::Bound;
 use crate::query::settings::astray;
 use crate::query::show::Told;
@@ -138,7 +139,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Course<'a, S> {
         }
         for index in 0..self.query.statements.len() {
             self.statement(index).await?;
-            if self.query.single_transaction && self.transaction == Transaction::None {
+            let ended = self.transaction == Transaction::None || chains(self.query, index);
+            if self.query.single_transaction && ended {
                 return Err(Stop::Unusable("it ends the transaction of --single-transaction".to_owned()));
             }
         }
@@ -202,7 +204,9 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Course<'a, S> {
         if self.ctx.is_watched() {
             self.ctx.show_progress(&format!("{label} has ended: {command}"));
         }
-        self.committed |= self.transaction == Transaction::None && !is_harmless(command);
+        // A commit may leave the next transaction open behind it: `AND CHAIN`.
+        self.committed |=
+            command == "COMMIT" || self.transaction == Transaction::None && !is_harmless(command);
         self.told.push(told);
     }
 

@@ -11,13 +11,13 @@ use tokio::time::{Instant, sleep_until, timeout, timeout_at};
 
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::query::course::{Course, Label, Step, Stop};
-use crate::query::left::{Left, ends_transaction};
+use crate::query::course::{Course, Label, Step, Stop, Transaction};
+use crate::query::left::{Left, commits_by_itself, ends_transaction};
 use crate::query::parameters::Bound;
 use crate::query::show::{Facts, Server};
 use crate::query::verdict::Verdict;
 use crate::query::{Cancel, Query, settings};
-use crate::session::{Opener, Session, Stream, Wishes};
+use crate::session::{Opener, Session, Stream};
 use crate::startup::ServerError;
 
 /// How long a statement that is cancelled has to end. The runtime gives a signal's end four seconds.
@@ -36,7 +36,7 @@ pub(crate) async fn run(connection: &Connection, query: &Query, ctx: &Context) -
     let file = query.show.output_file.as_deref().map(|path| Sink::file(path, Open::Replace));
     let file = file.transpose().map_err(Error::Usage)?;
     let opener = Opener::new(connection, ctx)?;
-    let session = open(&opener, ctx).await?;
+    let session = opener.open_in_time().await?;
     let Session { stream, greeting, endpoint, address, user, database, .. } = session;
     let server = Server {
         host: endpoint.host.name.clone(),
@@ -72,18 +72,6 @@ fn refuse(ctx: &Context) -> Result<(), Error> {
             Ok(())
         }
         (None, OnTerminate::Cancel) => Ok(()),
-    }
-}
-
-/// Opens the session, unless the run is told to end meanwhile.
-async fn open(opener: &Opener<'_>, ctx: &Context) -> Result<Session, Error> {
-    let early = |why: String| Error::NotBegun { exit: ctx.interruption().unwrap_or(Exit::Timeout), why };
-    let wishes = Wishes::default();
-    tokio::select! {
-        biased;
-        session = opener.open(&wishes) => session,
-        () = ctx.cancelled() => Err(early("ended by a signal".to_owned())),
-        () = sleep_until(ctx.deadline()) => Err(early("--timeout was over".to_owned())),
     }
 }
 
@@ -232,7 +220,13 @@ fn is_undone(why: &Stop, query: &Query, step: Step) -> bool {
             Step::Statement { index, .. } => !ends_transaction(query, index),
             Step::Commit => false,
         },
-        Stop::Refused(_) | Stop::Unusable(_) | Stop::Halted => true,
+        Stop::Refused(_) => match step {
+            Step::Statement { index, before } => {
+                before != Transaction::None || !commits_by_itself(query, index)
+            }
+            Step::Settings | Step::Begin | Step::Commit => true,
+        },
+        Stop::Unusable(_) | Stop::Halted => true,
         Stop::Lost(_) | Stop::Unwritten(_) => false,
     }
 }

@@ -36,6 +36,9 @@ impl Left {
             (Self::Nothing, _) if query.single_transaction => "the transaction is rolled back",
             (Self::Nothing, _) => "nothing is committed",
             (Self::Earlier, _) => "what was committed before stays",
+            (Self::Unclear, Step::Statement { index, .. }) if commits_by_itself(query, index) => {
+                "what it has committed by itself stays"
+            }
             (Self::Unclear, Step::Commit) => "the transaction may be committed",
             (Self::Unclear, _) => "it may be committed",
         }
@@ -57,6 +60,23 @@ pub(crate) fn ends_transaction(query: &Query, index: usize) -> bool {
     first.is_none_or(|word| ["commit", "end", "prepare"].iter().any(|end| word.eq_ignore_ascii_case(end)))
 }
 
+/// Whether a statement ends its transaction and begins the next one.
+pub(crate) fn chains(query: &Query, index: usize) -> bool {
+    let words: Vec<String> = words(&query.statements[index].sql).map(str::to_ascii_lowercase).collect();
+    let ends =
+        words.first().is_some_and(|word| ["commit", "end", "rollback", "abort"].contains(&word.as_str()));
+    ends && words.ends_with(&["and".to_owned(), "chain".to_owned()])
+}
+
+/// Whether a statement may commit parts of its work, and fail behind them: procedures can, outside of a transaction.
+pub(crate) fn commits_by_itself(query: &Query, index: usize) -> bool {
+    let sql = &query.statements[index].sql;
+    let first = words(sql).next().unwrap_or_default();
+    // The text of a procedure is in the database, that of a block is here.
+    first.eq_ignore_ascii_case("call")
+        || first.eq_ignore_ascii_case("do") && sql.to_ascii_lowercase().contains("commit")
+}
+
 #[cfg(test)]
 mod tests {
     use sql_text::{Dialect, Form, split};
@@ -73,6 +93,25 @@ mod tests {
             read_only,
             statement_timeout: None,
             show: Show { form: Form::Nothing, output_file: None, expect_rows: None, expect: None },
+        }
+    }
+
+    #[test]
+    fn statements_that_commit_on_the_way() {
+        for (sql, chained, itself) in [
+            ("commit", false, false),
+            ("COMMIT and CHAIN", true, false),
+            ("rollback work and chain", true, false),
+            ("commit and no chain", false, false),
+            ("rollback to chain", false, false),
+            ("select 'and chain'", false, false),
+            ("call p(1)", false, true),
+            ("do $$ begin insert into t values (1); COMMIT; end $$", false, true),
+            ("do $$ begin insert into t values (1); end $$", false, false),
+        ] {
+            let statements = split(sql, "t", Dialect::PostgreSql).unwrap();
+            let query = Query { statements, ..query(false) };
+            assert_eq!((chains(&query, 0), commits_by_itself(&query, 0)), (chained, itself), "{sql}");
         }
     }
 
