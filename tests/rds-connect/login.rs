@@ -1,11 +1,12 @@
 //! Logins by secret, by files and by the environment.
 
 use std::fs;
+use std::net::{Shutdown, TcpListener, TcpStream};
 use std::time::Duration;
 
 use testkit::{Database, DatabaseSettings, Fault, FaultKind, Site, Worlds};
 
-use crate::{BINARY, World, world, world_of};
+use crate::{BINARY, World, replaced, world, world_of};
 
 /// The options of a login that the secret names whole, but for the address and the roots.
 fn by_secret(world: &World, more: &[&str]) -> Vec<String> {
@@ -99,6 +100,34 @@ fn a_refused_password_makes_it_read_the_secret_once_more() {
     let outcome = world.site.run(addressed(&world, &["check"]));
     outcome.assert_exit(77).assert_says("the secret is read again");
     assert_eq!(world.site.sandbox.count("secretsmanager", "GetSecretValue"), 2, "once, and once more");
+}
+
+#[test]
+fn a_secret_that_was_rotated_meanwhile_logs_in() {
+    let world = world();
+    let secret = |password: &str| format!(r#"{{"username":"app","password":"{password}"}}"#);
+    world.site.sandbox.rotate_secret("orders-db", secret("of-yesterday")).unwrap();
+    // On the way to the database: between the secret's first reading and its refusal.
+    let way = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = way.local_addr().unwrap().port().to_string();
+    let outcome = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..2 {
+                let client = way.accept().unwrap().0;
+                world.site.sandbox.rotate_secret("orders-db", secret(Database::PASSWORD)).unwrap();
+                let server = TcpStream::connect(("127.0.0.1", world.database.port())).unwrap();
+                for (from, to) in [(&client, &server), (&server, &client)] {
+                    let (mut from, mut to) = (from.try_clone().unwrap(), to.try_clone().unwrap());
+                    std::thread::spawn(move || {
+                        let _ = std::io::copy(&mut from, &mut to);
+                        let _ = to.shutdown(Shutdown::Write);
+                    });
+                }
+            }
+        });
+        world.site.run(replaced(addressed(&world, &["check"]), "--port", &port))
+    });
+    outcome.assert_exit(0).assert_says("the secret is read again");
 }
 
 #[test]
@@ -221,7 +250,7 @@ fn a_login_that_does_not_come_is_not_waited_for_beyond_the_timeout() {
     for work in [&["check"][..], &["exec", "--", "true"], &["query", "--sql", "select 1"]] {
         let more: Vec<&str> = ["--timeout", "2s"].iter().chain(work).copied().collect();
         let outcome = world.site.run(addressed(&world, &more));
-        outcome.assert_exit(79).assert_says("--timeout was over").assert_says("nothing was run");
+        outcome.assert_exit(75).assert_says("--timeout was over").assert_says("nothing was run");
         assert!(outcome.elapsed < Duration::from_secs(6), "{work:?} {:?}", outcome.elapsed);
     }
 }

@@ -94,8 +94,9 @@ enum WorkArgs {
     Query(Box<QueryArgs>),
     /// Run a program with PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE and PGSSLROOTCERT set
     ///
-    /// Signals are passed on to it, and its exit code is the run's. An IAM token is good for 15 minutes: a program that
-    /// connects later needs the proxy.
+    /// Signals are passed on to it, and its exit code is the run's; --timeout counts until it is started, and no longer.
+    /// Of several hosts it gets the first. An IAM token is good for 15 minutes: a program that connects later needs the
+    /// proxy.
     Exec(ExecArgs),
     /// Take connections on this machine, each with a connection of its own to the database and a fresh token
     ///

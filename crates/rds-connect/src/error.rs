@@ -90,7 +90,7 @@ pub enum Error {
     /// The run was told to end before anything was run.
     #[error("{why} before the login was there to go on with; nothing was run")]
     NotBegun {
-        /// The signal's exit, or that of the end of patience.
+        /// The signal's exit; at the end of patience, that nothing was reached.
         exit: Exit,
         /// Which it was.
         why: String,

@@ -27,7 +27,7 @@ pub(crate) async fn exec(
     // The roots are read, so that a mistake in them is told here and not by the program.
     Tls::new(&connection.tls, &connection.hosts).map_err(Error::Roots)?;
     let logins = Logins::new(connection, ctx);
-    let (endpoint, login) = in_time(ctx, logins.first()).await?;
+    let (endpoint, login) = in_time(ctx, Box::pin(logins.first())).await?;
     if connection.hosts.len() > 1 {
         tracing::warn!(host = endpoint.host.name, "the login is for one server: the program gets the first");
     }

@@ -5,6 +5,7 @@ use chained_credentials::Presign;
 use job_runtime::{CallError, Context, percent_encoded};
 use std::time::Duration;
 use tokio::sync::Mutex;
+use zeroize::Zeroizing;
 
 use crate::connection::{Auth, Connection, Host, PORT, SecretRef, Signing, region_of};
 use crate::error::Error;
@@ -142,7 +143,8 @@ impl<'a> Logins<'a> {
             .presign(&presign, signing.min_session)
             .await
             .map_err(|error| Error::Chain(Box::new(error)))?;
-        let token = signed.url.strip_prefix("https://").unwrap_or(&signed.url).to_owned();
+        let url = Zeroizing::new(signed.url);
+        let token = url.strip_prefix("https://").unwrap_or(&url).to_owned();
         Ok((Password::new(token), Signed { host, port, region, session_expires: signed.session_expires }))
     }
 

@@ -129,7 +129,7 @@ impl Keys {
 
 /// The text of a file without the line end that an editor leaves.
 pub(crate) fn read_line(path: &Path) -> std::io::Result<String> {
-    let text = fs::read_to_string(path)?;
+    let text = Zeroizing::new(fs::read_to_string(path)?);
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 

@@ -87,7 +87,7 @@ impl<'a> Opener<'a> {
     pub(crate) async fn open_in_time(&self) -> Result<Session, Error> {
         // An attempt's own failure tells more than the end of the time.
         let end = (Instant::now() + self.connection.wait).min(self.ctx.deadline());
-        in_time(self.ctx, self.open_until(&Wishes::default(), end)).await
+        in_time(self.ctx, Box::pin(self.open_until(&Wishes::default(), end))).await
     }
 
     async fn open_until(&self, wishes: &Wishes, end: Instant) -> Result<Session, Error> {
@@ -291,7 +291,7 @@ pub(crate) async fn in_time<T>(
     ctx: &Context,
     work: impl Future<Output = Result<T, Error>>,
 ) -> Result<T, Error> {
-    let early = |why: String| Error::NotBegun { exit: ctx.interruption().unwrap_or(Exit::Timeout), why };
+    let early = |why: String| Error::NotBegun { exit: ctx.interruption().unwrap_or(Exit::Unavailable), why };
     tokio::select! {
         biased;
         done = work => done,

@@ -33,7 +33,7 @@ pub(crate) struct Ask<'a> {
 }
 
 /// What the server said until it was ready.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Greeting {
     /// The messages as they came, from the one that accepts the user to the one that says ready.
     pub(crate) messages: BytesMut,

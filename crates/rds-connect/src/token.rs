@@ -17,7 +17,7 @@ pub(crate) async fn token(connection: &Connection, output: Output, ctx: &Context
         return Err(Error::Usage("a token is signed by IAM: leave out every other way to log in".to_owned()));
     }
     let logins = Logins::new(connection, ctx);
-    let (_, login) = in_time(ctx, logins.first()).await?;
+    let (_, login) = in_time(ctx, Box::pin(logins.first())).await?;
     let token = login.password.as_ref().map(crate::secret::Password::reveal).unwrap_or_default();
     Ok(Report::ok(match output {
         Output::Text => token.to_owned(),

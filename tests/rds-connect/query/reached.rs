@@ -17,6 +17,25 @@ fn a_token_of_the_external_role_runs_a_file() {
 }
 
 #[test]
+fn the_cron_job_of_the_readme_runs_its_folder() {
+    let readme = include_str!("../../../README.md");
+    let args = readme
+        .lines()
+        .find_map(|line| line.trim().strip_prefix("args: ").filter(|args| args.contains("--sql-dir")));
+    let args: Vec<String> = serde_json::from_str(args.unwrap()).unwrap();
+    let desk = desk();
+    desk.look(&format!("create table t (i int); grant insert on t to {}", Database::IAM_USER));
+    std::fs::create_dir(desk.path("sql")).unwrap();
+    desk.write("sql/10.sql", "insert into t values (1);");
+    desk.write("sql/20.sql", "insert into t values (2);");
+    let folder = desk.path("sql").display().to_string();
+    let args = args.into_iter().map(|arg| if arg == "/sql" { folder.clone() } else { arg });
+    let site = desk.site.without("PGPASSWORD").env("PGUSER", Database::IAM_USER);
+    site.run(args).assert_exit(0);
+    assert_eq!(desk.database.psql(&["-At", "-d", Database::NAME, "-c", "select count(*) from t"]), "2\n");
+}
+
+#[test]
 fn a_reader_that_is_gone_is_no_success() {
     let desk = desk();
     desk.sql("create table t (i int)").assert_exit(0);

@@ -200,9 +200,6 @@ impl ConnectArgs {
         if self.user.is_none() && !from_secret {
             return Err("there is no user: give --user or PGUSER".to_owned());
         }
-        if let Some(host) = hosts.iter().find(|host| host.name.starts_with('/')) {
-            return Err(format!("{} is a Unix socket: RDS has none", host.name));
-        }
         Ok(Connection {
             hosts,
             database: self.database,

@@ -87,7 +87,6 @@ pub(crate) enum Step {
 }
 
 /// Everything that a run of statements needs and gathers.
-#[derive(Debug)]
 pub(crate) struct Course<'a, S> {
     pub(crate) query: &'a Query,
     pub(crate) ctx: &'a Context,

@@ -73,7 +73,6 @@ pub(crate) fn check(statements: &[Statement], parameters: &[Parameter]) -> Resul
 }
 
 /// A statement as it is sent.
-#[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Bound<'a> {
     pub(crate) sql: Cow<'a, str>,
     /// For `$1`, `$2`…

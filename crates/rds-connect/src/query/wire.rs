@@ -53,7 +53,6 @@ impl From<io::Error> for Lost {
 }
 
 /// A connection.
-#[derive(Debug)]
 pub(crate) struct Wire<S> {
     stream: S,
     inbox: BytesMut,
