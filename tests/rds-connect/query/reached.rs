@@ -64,3 +64,16 @@ fn a_reader_that_is_gone_is_no_success() {
         assert!(told.contains("could not write the result to stdout"), "{told}");
     }
 }
+
+#[test]
+fn what_is_committed_and_cannot_be_shown_is_not_for_a_retry() {
+    let desk = desk();
+    desk.sql("create table t (i int)").assert_exit(0);
+    for more in [&[][..], &["--single-transaction"]] {
+        let sql = ["--output-file", "/dev/full", "--sql", "insert into t values (1)"];
+        let options: Vec<&str> = sql.iter().chain(more).copied().collect();
+        let outcome = desk.query(&options);
+        outcome.assert_exit(80).assert_says("could not write the result to /dev/full");
+        assert_eq!(desk.look("with gone as (delete from t returning i) select count(*) from gone"), "1");
+    }
+}

@@ -147,7 +147,10 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Course<'a, S> {
             // What was rolled back instead says so by another name.
             let command = self.command(Step::Commit, "commit").await?;
             return match command.as_str() {
-                "COMMIT" => Ok(()),
+                "COMMIT" => {
+                    self.committed = true;
+                    Ok(())
+                }
                 _ => Err(Stop::Unusable(format!("the answer to the commit is {command}"))),
             };
         }
