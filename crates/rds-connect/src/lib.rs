@@ -12,7 +12,8 @@
 //!   names the stage, what was tried, and what to look at, the likeliest first.
 //! - `query`: SQL from options, files, standard input or a folder, statement after statement; its rows as they come.
 //! - `token`: what `aws rds generate-db-auth-token` prints, signed by a session that lives on for `--min-session`.
-//! - `exec -- PROGRAM`: a program with libpq's variables set; its exit code is the run's, signals are passed on.
+//! - `exec -- PROGRAM`: a program with libpq's variables set; its exit code is the run's, signals are passed on. `--timeout`
+//!   counts until it is started.
 //! - `proxy`: listens on this machine; each client gets a connection of its own with a fresh token, over verified TLS.
 //!
 //! # SQL
@@ -66,7 +67,7 @@
 //! # Exit codes
 //!
 //! 0; 10 an error of the SQL, or `--expect` and `--expect-rows` are not met; 11 somebody has cancelled the statement; 65 no
-//! such database; 75 cannot be reached, too many connections, starting up; 77 login refused, by AWS or the
+//! such database; 75 cannot be reached, too many connections, starting up, `--timeout` over before the login; 77 login refused, by AWS or the
 //! database; 78 host, roots, certificate, secret's text; 2, 130, 143 as everywhere. `exec` ends with its program's code,
 //! `proxy` with 0 when it was told to end and every client had ended.
 //!
