@@ -194,7 +194,8 @@ fn token_refused(
         format!(
             "the policy of {role}: it must allow rds-db:connect on \
              arn:{partition}:rds-db:{region}:{account}:dbuser:{}/{user} (the resource id, not the name: cluster-… of Aurora, db-… \
-             of RDS, prx-… of a proxy; `aws rds describe-db-clusters` shows it as DbClusterResourceId)",
+             of RDS, prx-… of a proxy; `aws rds describe-db-clusters` shows it as DbClusterResourceId, \
+             describe-db-instances as DbiResourceId)",
             resource_of(host)
         ),
         format!("`GRANT rds_iam TO \"{user}\"`, run in the database: without it the token is taken for a password"),

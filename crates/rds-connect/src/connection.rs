@@ -214,14 +214,15 @@ pub(crate) fn region_of(host: &str) -> Option<&str> {
     plausible.then_some(region)
 }
 
-/// What kind of resource an endpoint's name tells, for the ARN of its users.
+/// What the resource id of an endpoint looks like, for the ARN of its users. The name of an instance does not tell: one of
+/// Aurora goes by the id of its cluster.
 pub(crate) fn resource_of(host: &str) -> &'static str {
     if host.contains(".proxy-") {
         "prx-…"
     } else if host.contains(".cluster-") {
         "cluster-…"
     } else {
-        "db-…"
+        "RESOURCE-ID"
     }
 }
 
@@ -275,6 +276,19 @@ mod tests {
             ("x.rds.amazonaws.com", None),
         ] {
             assert_eq!(region_of(host), region, "{host}");
+        }
+    }
+
+    #[test]
+    fn resource_ids_of_endpoints() {
+        for (host, id) in [
+            ("mydb.cluster-abc.us-east-2.rds.amazonaws.com", "cluster-…"),
+            ("mydb.cluster-ro-abc.us-east-2.rds.amazonaws.com", "cluster-…"),
+            ("p.proxy-abc.us-east-2.rds.amazonaws.com", "prx-…"),
+            ("mydb.abc.us-east-2.rds.amazonaws.com", "RESOURCE-ID"),
+            ("db.example.com", "RESOURCE-ID"),
+        ] {
+            assert_eq!(resource_of(host), id, "{host}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::Path;
 
 use serde_json::{Map, Value};
@@ -98,7 +99,7 @@ impl Keys {
         fs::read_dir(folder).map_err(|error| error.to_string())?;
         let found = self.find(|key| match read_line(&folder.join(key)) {
             Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             Err(error) => Err(format!("its file {key} cannot be read: {error}")),
         })?;
         if found.password.is_none() {
@@ -110,8 +111,14 @@ impl Keys {
     fn find(&self, get: impl Fn(&str) -> Result<Option<String>, String>) -> Result<Found, String> {
         let first = |keys: &[String]| -> Result<Option<String>, String> {
             for key in keys {
-                if let Some(text) = get(key)?.filter(|text| !text.is_empty()) {
-                    return Ok(Some(text));
+                match get(key)?.filter(|text| !text.is_empty()) {
+                    None => {}
+                    Some(text) if text.contains('\0') => {
+                        return Err(format!(
+                            "the value of its key `{key}` has a zero byte in it: it is no text"
+                        ));
+                    }
+                    Some(text) => return Ok(Some(text)),
                 }
             }
             Ok(None)
@@ -128,8 +135,14 @@ impl Keys {
 }
 
 /// The text of a file without the line end that an editor leaves.
-pub(crate) fn read_line(path: &Path) -> std::io::Result<String> {
+///
+/// # Errors
+/// It cannot be read, or is no text.
+pub(crate) fn read_line(path: &Path) -> io::Result<String> {
     let text = Zeroizing::new(fs::read_to_string(path)?);
+    if text.contains('\0') {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, "it has a zero byte in it: it is no text"));
+    }
     Ok(text.trim_end_matches(['\r', '\n']).to_owned())
 }
 
@@ -178,6 +191,7 @@ mod tests {
             (r#"{"user_name":"jane","pass":"s3cret"}"#, "it has `pass`, `user_name`"),
             (r#"{"password":["s3cret"]}"#, "the value of its key `password` is no string"),
             (r#"{"password":"s3cret","port":"s3cret"}"#, "its port is no number"),
+            (r#"{"password":"s3cret\u0000"}"#, "its key `password` has a zero byte"),
             ("s3cret", "a JSON object"),
             (r#""s3cret""#, "a JSON object"),
         ] {
@@ -196,6 +210,12 @@ mod tests {
         assert!(keys.in_folder(folder.path()).unwrap_err().contains("no file for the password"));
         write("password", "s3cret ");
         assert_eq!(keys.in_folder(folder.path()), Ok(found("jane", "s3cret ")));
+        write("username", "j\0a\0");
+        assert!(
+            keys.in_folder(folder.path())
+                .unwrap_err()
+                .contains("its file username cannot be read: it has a zero byte")
+        );
         assert!(keys.in_folder(Path::new("/nowhere")).unwrap_err().contains("No such file"));
     }
 }
