@@ -95,7 +95,7 @@ fn answering(answer: &'static [u8]) -> u16 {
     std::thread::spawn(move || {
         for client in listener.incoming() {
             let mut client = client.unwrap();
-            let _ = client.read(&mut [0; 64]);
+            let _ = client.read(&mut [0; 1024]);
             let _ = client.write_all(answer);
         }
     });
@@ -169,6 +169,36 @@ fn tls_whoever_answers_where_nobody_is_asked() {
     world.site.run(args).assert_exit(0).assert_says("sslmode require: whoever answers gets the password");
     // As libpq: where there are roots, they are asked.
     world.run(&["check", "--sslmode", "require"]).assert_exit(78);
+}
+
+#[test]
+fn startup_a_server_that_does_not_take_the_session() {
+    let world = world();
+    let at = |port: u16| {
+        let args = world.by_token(&["check", "--sslmode", "disable", "--read-timeout", "1s"]);
+        world.site.run(replaced(args, "--port", &port.to_string()))
+    };
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let outcome = at(silent.local_addr().unwrap().port());
+    assert_failed(&outcome, 75, "startup", &["no answer within 1s", "--wait 60s"]);
+    for (answer, exit, stage, text) in [
+        (&b""[..], 75, "startup", "the server closed the connection"),
+        (b"HTTP/1.1 400 Bad Request\r\n\r\n", 78, "startup", "this is no PostgreSQL server"),
+        (b"Z\0\0\0\x05I", 78, "startup", "out of turn"),
+        (b"R\0\0\0\x08\0\0\0\x07", 78, "auth", "asks for GSSAPI, which is not supported"),
+        (b"R\0\0\0\x0c\0\0\0\x05saltE\0\0\0\x10C28P01\0Mno\0\0", 77, "auth", "which asked for MD5: no"),
+    ] {
+        assert_failed(&at(answering(answer)), exit, stage, &[text]);
+    }
+}
+
+#[test]
+fn auth_without_a_password() {
+    let world = world();
+    let mut args = world.way();
+    args.extend(["--user", Database::USER, "check"].map(str::to_owned));
+    let outcome = world.site.run(args);
+    assert_failed(&outcome, 78, "auth", &["no password is configured", "--secret-id"]);
 }
 
 #[test]
