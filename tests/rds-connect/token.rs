@@ -1,6 +1,8 @@
 //! `token`, and what tokens are made of.
 
-use testkit::{Database, DatabaseSettings, Site, Worlds};
+use std::time::Duration;
+
+use testkit::{Database, DatabaseSettings, Shutdown, Site, Worlds};
 
 use crate::{BINARY, replaced, without, world, world_of};
 
@@ -75,6 +77,21 @@ fn a_session_that_is_about_to_end_signs_nothing() {
         .assert_says("could not sign a token: the session at the end of the chain ends in 1");
     assert!(outcome.stdout.is_empty());
     world.run(&["token", "--min-session", "1m"]).assert_exit(0);
+}
+
+#[test]
+fn a_session_that_is_about_to_end_is_renewed() {
+    let text = format!("session_seconds = 15\n{}", Worlds::TWO_ACCOUNTS);
+    let mut world = world_of(Site::pod(BINARY, &text), DatabaseSettings::default());
+    world.database.stop(Shutdown::Fast);
+    let args = world.by_token(&["check", "--wait", "30s", "--min-session", "12s"]);
+    let running = world.site.start(args);
+    running.wait_for_log("not connected; trying again");
+    // It has less than twelve seconds by now, and more than the third of its life that it is renewed at anyway.
+    std::thread::sleep(Duration::from_secs(4));
+    world.database.resume();
+    running.finish().assert_exit(0);
+    assert!(world.site.sandbox.count("sts", "AssumeRole") >= 2);
 }
 
 #[test]

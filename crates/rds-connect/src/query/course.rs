@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, timeout_at};
 
 use crate::query::Query;
-use crate::query::left::chains;
+use crate::query::left::{chains, is_harmless};
 use crate::query::parameters::Bound;
 use crate::query::settings::astray;
 use crate::query::show::Told;
@@ -354,14 +354,6 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Course<'a, S> {
         self.rows.give_back(text);
         Ok(())
     }
-}
-
-/// What leaves nothing behind that lasts.
-fn is_harmless(command: &str) -> bool {
-    matches!(
-        command,
-        "" | "SET" | "SHOW" | "RESET" | "BEGIN" | "START TRANSACTION" | "ROLLBACK" | "LISTEN" | "PREPARE"
-    )
 }
 
 /// What matters of a type, by its number in `pg_type`, which is fixed for those built in.

@@ -77,6 +77,14 @@ pub(crate) fn commits_by_itself(query: &Query, index: usize) -> bool {
         || first.eq_ignore_ascii_case("do") && sql.to_ascii_lowercase().contains("commit")
 }
 
+/// Whether a statement that the server calls so leaves nothing behind that lasts.
+pub(crate) fn is_harmless(command: &str) -> bool {
+    matches!(
+        command,
+        "" | "SET" | "SHOW" | "RESET" | "BEGIN" | "START TRANSACTION" | "ROLLBACK" | "LISTEN" | "PREPARE"
+    )
+}
+
 #[cfg(test)]
 mod tests {
     use sql_text::{Dialect, Form, split};
