@@ -20,6 +20,8 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
+# Drivers that go through rds-connect's proxy, of libpq and not.
+	@/usr/bin/python3 -c 'import psycopg2, pg8000' 2>/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-psycopg2 python3-pg8000)
 
 # The roots of RDS, which no system trusts by itself. Left out: what has expired, and Amazon's and Starfield's public
 # roots, which are Mozilla's too and linked in anyway.
@@ -72,7 +74,8 @@ dist: ## Build the static binaries of the images into target/*/dist
 	@ls -l $(BINARIES:%=$(DIST)/%)
 
 .PHONY: bench
-bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
+bench: ## Measure the static binaries against a floor, curl, the AWS CLI, wrk and haproxy
 	tests/bench/run.py --build
 	tests/bench/fan_out.py
 	tests/bench/stream.py
+	tests/bench/proxy.py
