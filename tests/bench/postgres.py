@@ -1,4 +1,4 @@
-"""A throw-away PostgreSQL, which runs the SQL of the local AWS's Redshift."""
+"""A throw-away PostgreSQL: it runs the SQL of the local AWS's Redshift, and stands for RDS."""
 
 import os
 import re
@@ -41,10 +41,10 @@ rm -rf "$folder"
 
 
 class Postgres:
-    """A server on a Unix socket, with the superuser `postgres`, whom it trusts."""
+    """A server with the superuser `postgres`, whom it trusts; on a Unix socket."""
 
-    def __init__(self) -> None:
-        """Starts it; it takes connections when this returns."""
+    def __init__(self, port: int | None = None) -> None:
+        """Starts it; it takes connections when this returns, with a port also over TLS on 127.0.0.1."""
         where = next((folder for folder in FOLDERS if os.access(folder, os.W_OK)), None)
         self.folder = Path(tempfile.mkdtemp(prefix="bench-", dir=where))
         data = self.folder / "data"
@@ -57,12 +57,28 @@ class Postgres:
         if made.returncode != 0:
             shutil.rmtree(self.folder)
             raise Wrong(f"initdb: {made.stderr}")
-        settings = (word for setting in SETTINGS for word in ("-c", setting))
+        wanted = SETTINGS + ([] if port is None else self.tls(data, port))
+        settings = (word for setting in wanted for word in ("-c", setting))
         server = [*as_owner("postgres"), "-D", data, "-k", self.folder, *settings]
         self.keeper = subprocess.Popen(
             ["/bin/sh", "-c", KEEPER, "sh", self.folder, *server], cwd="/", stdin=subprocess.PIPE
         )
         self.wait(data / "postmaster.pid")
+
+    def tls(self, data: Path, port: int) -> list[str]:
+        """Makes a certificate, and gives the settings of a server that uses it."""
+        files = ["-keyout", data / "server.key", "-out", data / "server.crt"]
+        form = ["-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-subj", "/CN=localhost"]
+        made = subprocess.run(
+            ["openssl", "req", "-x509", "-nodes", *form, *files], capture_output=True, text=True
+        )
+        if made.returncode != 0:
+            raise Wrong(f"openssl: {made.stderr}")
+        for file in (data / "server.key", data / "server.crt"):
+            file.chmod(0o600)
+            if os.getuid() == 0:
+                os.chown(file, NOBODY, NOBODY)
+        return ["listen_addresses=127.0.0.1", f"port={port}", "ssl=on", "max_connections=200"]
 
     def wait(self, pid: Path) -> None:
         """Waits until it takes connections."""
