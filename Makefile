@@ -7,6 +7,8 @@ BINARIES := $(notdir $(patsubst %/src/main.rs,%,$(wildcard crates/*/src/main.rs)
 # The images hold static binaries: nothing but the kernel is needed to run them.
 TARGET := $(shell uname -m)-unknown-linux-gnu
 DIST := target/$(TARGET)/dist
+# Python programs that judge what is deployed; one environment for each list of them, kept between check-outs.
+JUDGES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aws-job-runners/judges-$(shell sha256sum tests/deploy/requirements.txt | cut -c1-12)
 
 .PHONY: help
 help: ## List the targets
@@ -20,6 +22,10 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
+# Containers without a daemon, and the judges of manifests, policies and templates.
+	@ls /usr/bin/podman /usr/bin/buildah /usr/sbin/runc /usr/lib/podman/netavark >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc netavark)
+	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt)
+	@mkdir -p target && ln -sfn $(JUDGES) target/judges
 
 .PHONY: demo
 demo: ## Run the documented jobs through two accounts of a local AWS
@@ -30,7 +36,7 @@ sandbox: ## Start the local AWS with the documented two accounts, until Ctrl-C
 	cargo run --quiet -p sandbox -- --world tests/sandbox/worlds/two-accounts.toml --write-dir target/sandbox
 
 .PHONY: test
-test: setup ## Run every test
+test: setup static ## Run every test
 	cargo nextest run --workspace --all-targets
 	cargo test --workspace --doc --quiet
 
@@ -41,13 +47,39 @@ check: setup ## Formatting, lints, documentation, licences and bans
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	cargo deny --log-level error check bans licenses sources
 
-# Packed relocations save 5 % of the file; they need glibc 2.36 to relocate itself, which is linked in.
-DIST_RUSTFLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs
-
 .PHONY: dist
 dist: ## Build the static binaries of the images into target/*/dist
-	RUSTFLAGS="$(DIST_RUSTFLAGS)" cargo build --profile dist --target $(TARGET) $(BINARIES:%=-p %)
+	cargo build --config images/dist.toml --profile dist --target $(TARGET) $(BINARIES:%=-p %)
 	@ls -l $(BINARIES:%=$(DIST)/%)
+
+.PHONY: static
+static: ## Link the debug binaries statically into target/image, for images of tests
+# The flags reach the last step only: what the tests have compiled is used as it is.
+	@mkdir -p target/image
+	@for bin in $(BINARIES); do \
+	  cargo rustc --quiet -p $$bin --bin $$bin -- -C target-feature=+crt-static -C strip=symbols; \
+	  cp target/debug/$$bin target/image/$$bin; done
+
+REGISTRY ?= localhost
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+BUILDER ?= $(firstword $(shell command -v buildah podman docker))
+# One date for every file of a layer, that of the commit: the same source makes the same layers.
+EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
+DATED = $(if $(findstring docker,$(BUILDER)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH))
+define build_image
+$(BUILDER) build $(DATED) -f images/Dockerfile --build-arg BIN=$(1) --build-arg VERSION=$(VERSION) \
+  --build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) -t $(REGISTRY)/$(1):$(VERSION) .
+endef
+
+.PHONY: image
+image: ## Build the image of one binary: make image BIN=glue-trigger
+	@test -f crates/$(BIN)/src/main.rs || { echo "BIN is one of: $(BINARIES)" >&2; exit 2; }
+	$(call build_image,$(BIN))
+
+.PHONY: images
+images: ## Build the images of all binaries; IMAGE_FLAGS="--build-arg SOURCE=prebuilt" takes what `make static` made
+	@for bin in $(BINARIES); do $(call build_image,$$bin); done
 
 .PHONY: bench
 bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
