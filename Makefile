@@ -22,6 +22,7 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
+	@command -v kubectl >/dev/null || { echo "kubectl is missing (1.27 or newer, for kustomize)" >&2; exit 1; }
 # Containers without a daemon, and the judges of manifests, policies and templates.
 	@ls /usr/bin/podman /usr/bin/buildah /usr/sbin/runc /usr/lib/podman/netavark >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc netavark)
 	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt)
@@ -36,7 +37,7 @@ sandbox: ## Start the local AWS with the documented two accounts, until Ctrl-C
 	cargo run --quiet -p sandbox -- --world tests/sandbox/worlds/two-accounts.toml --write-dir target/sandbox
 
 .PHONY: test
-test: setup static ## Run every test
+test: setup test-images ## Run every test
 	cargo nextest run --workspace --all-targets
 	cargo test --workspace --doc --quiet
 
@@ -63,12 +64,14 @@ static: ## Link the debug binaries statically into target/image, for images of t
 REGISTRY ?= localhost
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+# `build` compiles in the image; `prebuilt` takes what `make static` has linked.
+SOURCE ?= build
 BUILDER ?= $(firstword $(shell command -v buildah podman docker))
 # One date for every file of a layer, that of the commit: the same source makes the same layers.
 EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
 DATED = $(if $(findstring docker,$(BUILDER)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH))
 define build_image
-$(BUILDER) build $(DATED) -f images/Dockerfile --build-arg BIN=$(1) --build-arg VERSION=$(VERSION) \
+$(BUILDER) build $(DATED) -f images/Dockerfile --build-arg SOURCE=$(SOURCE) --build-arg BIN=$(1) --build-arg VERSION=$(VERSION) \
   --build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) -t $(REGISTRY)/$(1):$(VERSION) .
 endef
 
@@ -78,8 +81,18 @@ image: ## Build the image of one binary: make image BIN=glue-trigger
 	$(call build_image,$(BIN))
 
 .PHONY: images
-images: ## Build the images of all binaries; IMAGE_FLAGS="--build-arg SOURCE=prebuilt" takes what `make static` made
+images: ## Build the images of all binaries
 	@for bin in $(BINARIES); do $(call build_image,$$bin); done
+
+# The images of the tests are made of debug builds by the same Dockerfile, in a second each, and kept in target/containers.
+STORE := $(CURDIR)/target/containers
+.PHONY: test-images
+test-images: static ## Build the images that the tests run
+	@mkdir -p $(STORE)
+	@printf '[storage]\ndriver = "vfs"\nrunroot = "%s/run"\ngraphroot = "%s/graph"\n' $(STORE) $(STORE) >$(STORE)/storage.conf
+	@CONTAINERS_CONF=$(CURDIR)/tests/deploy/containers.conf CONTAINERS_STORAGE_CONF=$(STORE)/storage.conf \
+	  $(MAKE) --no-print-directory images SOURCE=prebuilt BUILDER=buildah IMAGE_FLAGS="--quiet --pull-never --isolation chroot"
+	@CONTAINERS_CONF=$(CURDIR)/tests/deploy/containers.conf CONTAINERS_STORAGE_CONF=$(STORE)/storage.conf podman image prune --force >/dev/null
 
 .PHONY: bench
 bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
