@@ -4,6 +4,7 @@
 // Test support: a panic is how a test fails.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::missing_panics_doc)]
 
+pub mod cloudformation;
 pub mod container;
 pub mod iam;
 pub mod manifest;

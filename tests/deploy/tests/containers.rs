@@ -32,7 +32,10 @@ impl Namespace {
         let maps = BTreeMap::from([
             ("aws-config", vec![("aws-config", config)]),
             ("churn-features", vec![("features.csv", "1,2,3\n".to_owned())]),
-            ("nightly-load-sql", vec![("1.sql", "create table t (n int)".into()), ("2.sql", "select 7 as n".into())]),
+            (
+                "nightly-load-sql",
+                vec![("1.sql", "create table t (n int)".into()), ("2.sql", "select 7 as n".into())],
+            ),
         ]);
         Self { sandbox, folder, maps }
     }
@@ -143,7 +146,8 @@ fn redshift_query_does_its_job_as_documented() {
 #[test]
 fn a_ca_bundle_is_mounted_and_trusted() {
     let namespace = Namespace::new("");
-    let folder = tempfile::Builder::new().prefix("ca").tempdir_in(deploy::root().join("target")).expect("a folder");
+    let folder =
+        tempfile::Builder::new().prefix("ca").tempdir_in(deploy::root().join("target")).expect("a folder");
     let relative = |path: &str| format!("../../k8s/{path}");
     let text = format!(
         "apiVersion: kustomize.config.k8s.io/v1beta1\nkind: Kustomization\nresources: [{}]\ncomponents: [{}]\n",
@@ -156,8 +160,16 @@ fn a_ca_bundle_is_mounted_and_trusted() {
     let documents = deploy::manifest::documents(&deploy::manifest::render(folder.path()));
     let placed = Placed { name: "p".into(), job_uid: "u".into(), job_name: "job-1".into(), index: None };
     let extra = [("AWS_ENDPOINT_URL", namespace.sandbox.https_url())];
-    let pod = Pod::place(&documents, &image("lambda-invoke"), &placed, namespace.folder.path(), &extra, &namespace.maps);
-    let token = namespace.sandbox.token("cluster", &pod.subject, "sts.amazonaws.com", Duration::from_hours(1));
+    let pod = Pod::place(
+        &documents,
+        &image("lambda-invoke"),
+        &placed,
+        namespace.folder.path(),
+        &extra,
+        &namespace.maps,
+    );
+    let token =
+        namespace.sandbox.token("cluster", &pod.subject, "sts.amazonaws.com", Duration::from_hours(1));
     pod.give_token(&token.expect("the issuer signs"));
     assert_ended(&run(&pod, "ca"), &pod, 0);
 }
@@ -226,8 +238,13 @@ fn what_is_not_set_up_fails_closed() {
             namespace.maps.insert("aws-config", vec![("config", String::new())]);
         }
         let pod = namespace.changed("k8s/services/lambda-invoke", "lambda-invoke", 1, |job| {
-            let container = job.pointer_mut("/spec/jobTemplate/spec/template/spec/containers/0").expect("a container");
-            let profile = container["env"].as_array_mut().expect("env").iter_mut().find(|one| one["name"] == "AWS_PROFILE");
+            let container =
+                job.pointer_mut("/spec/jobTemplate/spec/template/spec/containers/0").expect("a container");
+            let profile = container["env"]
+                .as_array_mut()
+                .expect("env")
+                .iter_mut()
+                .find(|one| one["name"] == "AWS_PROFILE");
             if what == "no such profile" {
                 profile.expect("AWS_PROFILE")["value"] = json!("extern");
             }
@@ -237,7 +254,8 @@ fn what_is_not_set_up_fails_closed() {
         }
         if what == "another service account" {
             let other = "system:serviceaccount:other-ns:lambda-invoke";
-            let token = namespace.sandbox.token("cluster", other, "sts.amazonaws.com", Duration::from_hours(1));
+            let token =
+                namespace.sandbox.token("cluster", other, "sts.amazonaws.com", Duration::from_hours(1));
             pod.give_token(&token.expect("the issuer signs"));
         }
         let ended = run(&pod, "closed");
@@ -276,7 +294,10 @@ fn the_process_is_as_confined_as_the_manifest_says() {
     ] {
         assert!(status.lines().any(|found| found == line), "no `{line}` in:\n{status}");
     }
-    assert!(status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1")), "not process 1:\n{status}");
+    assert!(
+        status.lines().any(|line| line.starts_with("NSpid:") && line.ends_with("\t1")),
+        "not process 1:\n{status}"
+    );
     let mounts = std::fs::read_to_string(format!("/proc/{process}/mounts")).expect("a process");
     let root = mounts.lines().find(|line| line.split(' ').nth(1) == Some("/")).expect("a root");
     assert!(root.split(' ').nth(3).is_some_and(|options| options.starts_with("ro")), "{root}");

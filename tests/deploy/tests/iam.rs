@@ -5,9 +5,12 @@ use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::process::Stdio;
 
+use deploy::cloudformation::Stack;
 use deploy::container::binary;
-use deploy::iam::{Permission, filled, permissions, statements, texts};
-use deploy::{binaries, judge, read, root};
+use deploy::iam::{NAMES, Permission, filled, permissions, statements, texts};
+use deploy::manifest::documents;
+use deploy::{binaries, judge, read, root, run as run_command};
+use serde_json::{Value, json};
 use testkit::{Outcome, Postgres, Signal, Site, Worlds};
 
 /// Needs nothing: everybody may ask who they are.
@@ -59,12 +62,17 @@ const NEWER: [&str; 3] =
     ["lambda:GetDurableExecution", "lambda:ListDurableExecutionsByFunction", "lambda:StopDurableExecution"];
 
 /// What the linter finds in a policy, a JSON object a line.
-fn lint(policy: &str) -> Vec<serde_json::Value> {
-    let mut linter = judge("parliament").arg("--json").stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("parliament");
+fn lint(policy: &str) -> Vec<Value> {
+    let mut linter = judge("parliament")
+        .arg("--json")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("parliament");
     linter.stdin.take().expect("piped").write_all(policy.as_bytes()).expect("it reads");
     let output = linter.wait_with_output().expect("it ends");
     let text = String::from_utf8(output.stdout).expect("UTF-8");
-    let found: Vec<serde_json::Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let found: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(output.status.success(), found.is_empty(), "{text}");
     found
 }
@@ -82,7 +90,11 @@ fn a_linter_finds_nothing() {
     let documented = r#"{"Version": "2012-10-17", "Statement": [{"Effect": "Allow",
         "Action": ["redshift:GetClusterCredentials", "redshift:DescribeClusters", "redshift-data:DescribeStatement"],
         "Resource": ["arn:aws:redshift:us-east-2:222222222222:dbuser:analytics/etl"]}]}"#;
-    assert!(lint(documented).iter().any(|finding| finding["issue"] == "RESOURCE_MISMATCH"), "{:?}", lint(documented));
+    assert!(
+        lint(documented).iter().any(|finding| finding["issue"] == "RESOURCE_MISMATCH"),
+        "{:?}",
+        lint(documented)
+    );
 }
 
 #[test]
@@ -92,7 +104,10 @@ fn the_role_of_account_a_is_one_service_accounts() {
     let pinned = &trust["Condition"]["StringEquals"];
     assert_eq!(pinned[format!("{provider}:sub")], "system:serviceaccount:team-ns:glue-trigger");
     assert_eq!(pinned[format!("{provider}:aud")], "sts.amazonaws.com");
-    assert_eq!(trust["Principal"]["Federated"], format!("arn:aws:iam::111111111111:oidc-provider/{provider}"));
+    assert_eq!(
+        trust["Principal"]["Federated"],
+        format!("arn:aws:iam::111111111111:oidc-provider/{provider}")
+    );
     assert_eq!(trust["Action"], "sts:AssumeRoleWithWebIdentity");
 }
 
@@ -108,12 +123,14 @@ fn the_documentation_lists_the_same_actions() {
             .lines()
             .filter_map(|line| line.strip_prefix("//! |"))
             .flat_map(|line| line.split('`'))
-            .filter(|word| word.split_once(':').is_some_and(|(service, action)| {
-                !service.is_empty()
-                    && service.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit())
-                    && action.chars().next().is_some_and(char::is_alphabetic)
-                    && action.bytes().all(|b| b.is_ascii_alphanumeric())
-            }))
+            .filter(|word| {
+                word.split_once(':').is_some_and(|(service, action)| {
+                    !service.is_empty()
+                        && service.bytes().all(|b| b.is_ascii_lowercase() || b == b'-' || b.is_ascii_digit())
+                        && action.chars().next().is_some_and(char::is_alphabetic)
+                        && action.bytes().all(|b| b.is_ascii_alphanumeric())
+                })
+            })
             .filter(|word| !word.starts_with("cluster:"))
             .collect();
         let file = format!("permissions/{binary}.json");
@@ -121,10 +138,108 @@ fn the_documentation_lists_the_same_actions() {
         let allowed: BTreeSet<&str> = allowed.iter().map(|one| one.action.as_str()).collect();
         // An action of RDS's own service is no call, and a key of one's own is the secret's matter.
         let beyond: Vec<_> = allowed.difference(&listed).filter(|action| **action != "kms:Decrypt").collect();
-        assert!(beyond.is_empty(), "{file} allows {beyond:?}, of which crates/{binary}/src/lib.rs has nothing");
+        assert!(
+            beyond.is_empty(),
+            "{file} allows {beyond:?}, of which crates/{binary}/src/lib.rs has nothing"
+        );
         let lacking: Vec<_> = listed.difference(&allowed).collect();
-        assert!(lacking.is_empty(), "crates/{binary}/src/lib.rs lists {lacking:?}, which {file} does not allow");
+        assert!(
+            lacking.is_empty(),
+            "crates/{binary}/src/lib.rs lists {lacking:?}, which {file} does not allow"
+        );
     }
+}
+
+// --- CloudFormation ---------------------------------------------------------------------------------------------
+
+const ROLE: [(&str, &str); 2] =
+    [("RoleName", "external-glue"), ("TrustedRoleArn", "arn:aws:iam::111111111111:role/cats-glue")];
+
+fn template(file: &str) -> Value {
+    documents(&read(&format!("k8s/iam/{file}"))).remove(0)
+}
+
+#[test]
+fn the_templates_are_linted() {
+    for file in ["account-a.yaml", "account-b.yaml"] {
+        let said = run_command(
+            judge("cfn-lint")
+                .args(["--non-zero-exit-code", "informational"])
+                .arg(root().join("k8s/iam").join(file)),
+        );
+        assert_eq!(said, Ok(String::new()), "{file}");
+    }
+}
+
+/// With every name given, the role of a binary is its JSON template; with none, nothing that names something.
+#[test]
+fn the_role_of_account_b_is_the_same_as_json() {
+    let template = template("account-b.yaml");
+    for file in templates() {
+        let Some(binary) = file.strip_prefix("permissions/").and_then(|file| file.strip_suffix(".json"))
+        else {
+            continue;
+        };
+        let mut given: Vec<(&str, &str)> = [&ROLE[..], &NAMES].concat();
+        given.push(("Binary", binary));
+        let role = Stack::new(&template, "222222222222", &given);
+        assert_eq!(
+            role.role("Policies")[0]["PolicyDocument"]["Statement"],
+            json!(statements(&file)),
+            "{file}"
+        );
+        assert_eq!(role.role("AssumeRolePolicyDocument"), parsed("account-b-trust.json"));
+
+        let bare = Stack::new(&template, "222222222222", &[&ROLE[..], &[("Binary", binary)]].concat());
+        for statement in bare.role("Policies")[0]["PolicyDocument"]["Statement"].as_array().expect("a list") {
+            let named = NAMES.iter().filter(|(name, _)| !["AccountB", "Region"].contains(name));
+            let template: Value = serde_json::from_str(&read(&format!("k8s/iam/{file}"))).expect("JSON");
+            let origin = template["Statement"]
+                .as_array()
+                .expect("a list")
+                .iter()
+                .find(|one| one["Sid"] == statement["Sid"]);
+            let origin = origin.expect("the statement").to_string();
+            for (name, _) in named {
+                assert!(
+                    !origin.contains(&format!("${{{name}}}")),
+                    "{binary}: {} without {name}",
+                    statement["Sid"]
+                );
+            }
+        }
+    }
+    let check = Stack::new(&template, "222222222222", &[&ROLE[..], &[("Binary", "chain-check")]].concat());
+    assert!(std::panic::catch_unwind(|| check.role("Policies")).is_err(), "chain-check needs no policy");
+}
+
+#[test]
+fn the_role_of_account_a_is_the_same_as_json() {
+    let template = template("account-a.yaml");
+    for (taker, trust, permissions) in [
+        ("irsa", "account-a-trust.json", "account-a-permissions.json"),
+        ("pod-identity", "account-a-trust-pod-identity.json", "account-a-permissions-pod-identity.json"),
+        ("ecs", "account-a-trust-ecs.json", "account-a-permissions.json"),
+    ] {
+        let given = [&NAMES[..], &[("RoleName", "cats-glue"), ("TakenBy", taker)]].concat();
+        let role = Stack::new(&template, "111111111111", &given);
+        // The keys of its conditions hold the issuer, so that it is a text.
+        let document: Value =
+            serde_json::from_str(role.role("AssumeRolePolicyDocument").as_str().expect("a text"))
+                .expect("JSON");
+        assert_eq!(document, parsed(trust), "{taker}");
+        let policy = &role.role("Policies")[0]["PolicyDocument"]["Statement"][0];
+        let expected = &statements(permissions)[0];
+        assert_eq!(
+            (&policy["Action"], &policy["Resource"]),
+            (&expected["Action"], &expected["Resource"]),
+            "{taker}"
+        );
+    }
+}
+
+fn parsed(file: &str) -> Value {
+    serde_json::from_str(&filled(file)).expect("JSON")
 }
 
 // --- sufficient and necessary -----------------------------------------------------------------------------------
@@ -143,10 +258,15 @@ struct Feature {
 /// The documented world, in which the role of account B has exactly `rules`.
 fn world(rules: &[String], more: &str) -> String {
     let documented = Worlds::TWO_ACCOUNTS;
-    let (before, role) = documented.split_once("[accounts.222222222222.roles.external-glue]").expect("the role");
+    let (before, role) =
+        documented.split_once("[accounts.222222222222.roles.external-glue]").expect("the role");
     let (_, after) = role.split_once("]\ntrust").expect("its trust");
-    let after = after.replace("name = \"adhoc\"", "name = \"adhoc\"\nid = \"11111111-2222-4333-8444-555555555555\"");
-    format!("{before}[accounts.222222222222.roles.external-glue]\nallow = [{}]\ntrust{after}{more}", rules.join(", "))
+    let after =
+        after.replace("name = \"adhoc\"", "name = \"adhoc\"\nid = \"11111111-2222-4333-8444-555555555555\"");
+    format!(
+        "{before}[accounts.222222222222.roles.external-glue]\nallow = [{}]\ntrust{after}{more}",
+        rules.join(", ")
+    )
 }
 
 /// What is in the world beside the documented: endless and quick work of every kind.
@@ -177,7 +297,11 @@ fn cancel(site: &Site, args: &[&str], seen: (&str, &str), stop: &str) -> Result<
     let outcome = running.finish();
     // The end of a cancelled run is a signal's; a refusal is told.
     let refused = outcome.stderr.contains(stop) && outcome.stderr.contains("not authorized");
-    if outcome.code == 143 && !refused { Ok(()) } else { Err(format!("{}: {}", outcome.code, outcome.stderr)) }
+    if outcome.code == 143 && !refused {
+        Ok(())
+    } else {
+        Err(format!("{}: {}", outcome.code, outcome.stderr))
+    }
 }
 
 fn log_is_there(site: &Site, args: &[&str], line: &str) -> Result<(), String> {
@@ -197,12 +321,20 @@ fn train(site: &Site, more: &[&str]) -> Result<(), String> {
     run(site, &[&["train", "--spec-file", "spec.json", "--poll-interval", "100ms"], more].concat())
 }
 
-const ASYNC: [&str; 7] =
-    ["async", "--endpoint-name", "scoring-async", "--input-location", "s3://team-data/in/one.json", "--poll-interval", "100ms"];
+const ASYNC: [&str; 7] = [
+    "async",
+    "--endpoint-name",
+    "scoring-async",
+    "--input-location",
+    "s3://team-data/in/one.json",
+    "--poll-interval",
+    "100ms",
+];
 const CLUSTER: [&str; 4] = ["--cluster-identifier", "analytics", "--database", "sales"];
 const BY_USER: [&str; 2] = ["--db-user", "etl"];
 const WORKGROUP: [&str; 4] = ["--workgroup-name", "adhoc", "--database", "dev"];
-const SECRET: [&str; 2] = ["--secret-arn", "arn:aws:secretsmanager:us-east-2:222222222222:secret:analytics-etl-AbCdEf"];
+const SECRET: [&str; 2] =
+    ["--secret-arn", "arn:aws:secretsmanager:us-east-2:222222222222:secret:analytics-etl-AbCdEf"];
 const KEY: [&str; 2] = ["--idempotency-key", "k-1"];
 
 const FEATURES: &[Feature] = &[
@@ -216,28 +348,48 @@ const FEATURES: &[Feature] = &[
         binary: "glue-trigger",
         with: &["StartAndFollow"],
         proves: &["OnceForAKey"],
-        works: |site| run(site, &[&["--job-name", "nightly-etl", "--poll-interval", "200ms"], &KEY[..]].concat()),
+        works: |site| {
+            run(site, &[&["--job-name", "nightly-etl", "--poll-interval", "200ms"], &KEY[..]].concat())
+        },
     },
     Feature {
         binary: "glue-trigger",
         with: &["StartAndFollow"],
         proves: &["Cancel"],
-        works: |site| cancel(site, &["--job-name", "nightly-etl", "--poll-interval", "100ms"], ("glue", "GetJobRun"), "BatchStopJobRun"),
+        works: |site| {
+            cancel(
+                site,
+                &["--job-name", "nightly-etl", "--poll-interval", "100ms"],
+                ("glue", "GetJobRun"),
+                "BatchStopJobRun",
+            )
+        },
     },
     Feature {
         binary: "glue-trigger",
         with: &["StartAndFollow"],
         proves: &["Logs"],
-        works: |site| log_is_there(site, &["--job-name", "nightly-etl", "--poll-interval", "200ms", "--logs"], "wrote 1204 rows"),
+        works: |site| {
+            log_is_there(
+                site,
+                &["--job-name", "nightly-etl", "--poll-interval", "200ms", "--logs"],
+                "wrote 1204 rows",
+            )
+        },
     },
-    Feature { binary: "lambda-invoke", with: &[],
-        proves: &["Invoke"], works: |site| run(site, &["--function-name", "workflow", "--qualifier", "live"]) },
+    Feature {
+        binary: "lambda-invoke",
+        with: &[],
+        proves: &["Invoke"],
+        works: |site| run(site, &["--function-name", "workflow", "--qualifier", "live"]),
+    },
     Feature {
         binary: "lambda-invoke",
         with: &["Invoke"],
         proves: &["DurableFollow"],
         works: |site| {
-            let event = ["--invocation-type", "Event", "--poll-interval", "100ms", "--durable-execution-name", "n-1"];
+            let event =
+                ["--invocation-type", "Event", "--poll-interval", "100ms", "--durable-execution-name", "n-1"];
             run(site, &[&["--function-name", "workflow", "--qualifier", "live"], &event[..]].concat())
         },
     },
@@ -262,8 +414,12 @@ const FEATURES: &[Feature] = &[
         proves: &["Stream"],
         works: |site| run(site, &["endpoint", "--endpoint-name", "scoring", "--body", "{}", "--stream"]),
     },
-    Feature { binary: "sagemaker-invoke", with: &[],
-        proves: &["Async", "AsyncAnswer"], works: |site| run(site, &ASYNC) },
+    Feature {
+        binary: "sagemaker-invoke",
+        with: &[],
+        proves: &["Async", "AsyncAnswer"],
+        works: |site| run(site, &ASYNC),
+    },
     Feature {
         binary: "sagemaker-invoke",
         with: &["Async", "AsyncAnswer"],
@@ -278,18 +434,31 @@ const FEATURES: &[Feature] = &[
         works: |site| {
             let outcome = site.run(ASYNC);
             ended(&outcome, 0)?;
-            if outcome.stderr.contains("s3:ListBucket") { Err(format!("denied: {}", outcome.stderr)) } else { Ok(()) }
+            if outcome.stderr.contains("s3:ListBucket") {
+                Err(format!("denied: {}", outcome.stderr))
+            } else {
+                Ok(())
+            }
         },
     },
-    Feature { binary: "sagemaker-invoke", with: &[],
-        proves: &["Train", "TrainRole"], works: |site| train(site, &KEY) },
+    Feature {
+        binary: "sagemaker-invoke",
+        with: &[],
+        proves: &["Train", "TrainRole"],
+        works: |site| train(site, &KEY),
+    },
     Feature {
         binary: "sagemaker-invoke",
         with: &["Train", "TrainRole"],
         proves: &["TrainCancel"],
         works: |site| {
             site.write("spec.json", SPEC);
-            cancel(site, &["train", "--spec-file", "spec.json", "--poll-interval", "100ms"], ("sagemaker", "DescribeTrainingJob"), "StopTrainingJob")
+            cancel(
+                site,
+                &["train", "--spec-file", "spec.json", "--poll-interval", "100ms"],
+                ("sagemaker", "DescribeTrainingJob"),
+                "StopTrainingJob",
+            )
         },
     },
     Feature {
@@ -298,7 +467,11 @@ const FEATURES: &[Feature] = &[
         proves: &["TrainLogsFind", "TrainLogs"],
         works: |site| {
             site.write("spec.json", SPEC);
-            log_is_there(site, &["train", "--spec-file", "spec.json", "--poll-interval", "100ms", "--logs"], "epoch 1")
+            log_is_there(
+                site,
+                &["train", "--spec-file", "spec.json", "--poll-interval", "100ms", "--logs"],
+                "epoch 1",
+            )
         },
     },
     Feature {
@@ -374,7 +547,11 @@ fn cancel_durable(site: &Site, args: &[&str]) -> Result<(), String> {
     running.wait_for_calls("lambda", "Invoke", 1);
     running.signal(Signal::TERM);
     let outcome = running.finish();
-    if outcome.stderr.contains("has accepted to stop") { Ok(()) } else { Err(format!("{}: {}", outcome.code, outcome.stderr)) }
+    if outcome.stderr.contains("has accepted to stop") {
+        Ok(())
+    } else {
+        Err(format!("{}: {}", outcome.code, outcome.stderr))
+    }
 }
 
 /// Each feature works with exactly its statements, and with no action less.
@@ -383,7 +560,8 @@ fn prove(binary_name: &str, postgres: &str) {
     let mut used = BTreeSet::new();
     for feature in FEATURES.iter().filter(|feature| feature.binary == binary_name) {
         let whole = [feature.with, feature.proves].concat();
-        let of = |sids: &[&str]| all.iter().filter(|one| sids.contains(&one.sid.as_str())).collect::<Vec<_>>();
+        let of =
+            |sids: &[&str]| all.iter().filter(|one| sids.contains(&one.sid.as_str())).collect::<Vec<_>>();
         let needed: Vec<&Permission> = of(&whole);
         let site = |without: Option<&Permission>| {
             let rules = needed.iter().filter(|one| Some(**one) != without).flat_map(|one| one.rules());
@@ -404,6 +582,51 @@ fn prove(binary_name: &str, postgres: &str) {
     let whole: BTreeSet<String> = all.iter().map(|one| format!("{}: {}", one.sid, one.action)).collect();
     let unproven: Vec<_> = whole.difference(&used).collect();
     assert!(unproven.is_empty(), "no feature of {binary_name} needs {unproven:?}");
+}
+
+/// The two roles of account A and B, as the templates have them: with both policies the chain leads to account B, and
+/// without the permission, or for another service account or audience, it ends at the hop that is refused.
+#[test]
+fn the_chain_is_one_service_accounts_and_one_roles() {
+    let assume =
+        permissions("account-a-permissions.json").iter().flat_map(Permission::rules).collect::<Vec<_>>();
+    let trust = &statements("account-a-trust.json")[0]["Condition"]["StringEquals"];
+    let pinned = |key: &str| {
+        let mut found = trust.as_object().expect("conditions").iter().filter(|(name, _)| name.ends_with(key));
+        found.next().expect("a condition").1.as_str().expect("a text").to_owned()
+    };
+    let (sub, aud) = (pinned(":sub"), pinned(":aud"));
+    let worker =
+        permissions("permissions/glue-trigger.json").iter().flat_map(Permission::rules).collect::<Vec<_>>();
+    let site = |allow: &[String], sub: &str, aud: &str| {
+        let (before, role) =
+            Worlds::TWO_ACCOUNTS.split_once("[accounts.111111111111.roles.cats-glue]").expect("the role");
+        let (_, after) = role.split_once("]\n\n[accounts.222222222222]").expect("the other account");
+        let of_a = format!(
+            "{before}[accounts.111111111111.roles.cats-glue]\nallow = [{}]\n\
+             trust = [{{ federated = \"cluster\", sub = \"{sub}\", aud = \"{aud}\" }}]\n\n[accounts.222222222222]{after}",
+            allow.join(", ")
+        );
+        let (before, role) =
+            of_a.split_once("[accounts.222222222222.roles.external-glue]").expect("the role");
+        let (_, after) = role.split_once("]\ntrust").expect("its trust");
+        let both = format!(
+            "{before}[accounts.222222222222.roles.external-glue]\nallow = [{}]\ntrust{after}",
+            worker.join(", ")
+        );
+        Site::pod(binary("glue-trigger"), &both)
+    };
+    let args = ["--job-name", "nightly-etl", "--check"];
+    site(&assume, &sub, &aud).run(args).assert_exit(0);
+    site(&[], &sub, &aud).run(args).assert_exit(77).assert_says("hop 2 of 2");
+    site(&assume, "system:serviceaccount:team-ns:other", &aud)
+        .run(args)
+        .assert_exit(77)
+        .assert_says("hop 1 of 2");
+    // The token is meant for somebody else.
+    let site = site(&assume, &sub, &aud);
+    site.write_token(&sub, "https://kubernetes.default.svc", std::time::Duration::from_hours(1));
+    site.run(args).assert_exit(77).assert_says("hop 1 of 2");
 }
 
 #[test]
