@@ -1,11 +1,12 @@
 #!/usr/bin/env python3
 """The policies under the eyes of another implementation: moto with IAM enforcement.
 
-moto.py STATIC_BINARIES POLICIES: a user of account A with the permission of account-a-permissions.json runs glue-trigger
-and lambda-invoke in account B through --assume-role, with the policy as it is and with each statement left out. Moto
-looks at actions and not at resources, at identity policies and not at trust; AssumeRoleWithWebIdentity it cannot do while
-it enforces. What it cannot tell is told by the sandbox (tests/iam.rs). Prints a line for each run; ends with 1 where one
-is not as it must be.
+moto.py STATIC_BINARIES POLICIES: a user of account A with the permission of account-a-permissions.json runs jobs in
+account B through --assume-role, with the policy as it is and with each statement left out. Moto looks at actions and not
+at resources, at identity policies and not at trust; while it enforces it can do no AssumeRoleWithWebIdentity, takes the
+signature of every Lambda Invoke for a wrong one (boto3's too), stops no Glue run, and answers
+Redshift's calls with times that no SDK reads. What it
+cannot tell is told by the sandbox (tests/iam.rs). Prints a line for each run; ends with 1 where one is not as it must be.
 """
 
 import json
@@ -23,6 +24,13 @@ import boto3
 
 A, B, REGION = "111111111111", "222222222222", "us-east-2"
 ROLE = f"arn:aws:iam::{B}:role/external"
+SPEC = json.dumps({
+    "TrainingJobName": "churn", "RoleArn": f"arn:aws:iam::{B}:role/trainer",
+    "OutputDataConfig": {"S3OutputPath": "s3://team-data/models"},
+    "AlgorithmSpecification": {"TrainingImage": f"{B}.dkr.ecr.us-east-2.amazonaws.com/churn:1", "TrainingInputMode": "File"},
+    "ResourceConfig": {"InstanceType": "ml.m5.large", "InstanceCount": 1, "VolumeSizeInGB": 10},
+    "StoppingCondition": {"MaxRuntimeInSeconds": 3600},
+})
 BINARIES, POLICIES = Path(sys.argv[1]), Path(sys.argv[2])
 
 
@@ -32,8 +40,6 @@ def policy(file: str) -> dict:
     for statement in document["Statement"]:
         statement["Resource"] = "*"
         statement.pop("Condition", None)
-        if statement["Action"] == "lambda:InvokeFunction":
-            statement["Action"] = "lambda:Invoke"  # moto takes the operation's name for the action's
     return document
 
 
@@ -99,13 +105,7 @@ def judge(moto: Moto) -> int:
     role = moto.client("iam", B)
     trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": f"arn:aws:iam::{A}:root"}, "Action": "sts:AssumeRole"}]}
     role.create_role(RoleName="external", AssumeRolePolicyDocument=json.dumps(trust))
-    moto.post("/moto-api/config", '{"lambda": {"use_docker": false}}')
     moto.client("glue", B).create_job(Name="nightly-etl", Role="r", Command={"Name": "glueetl", "ScriptLocation": "s3://x/y.py"}, ExecutionProperty={"MaxConcurrentRuns": 100})
-    service = role.create_role(RoleName="function", AssumeRolePolicyDocument=json.dumps(trust))["Role"]["Arn"]
-    moto.client("lambda", B).create_function(
-        FunctionName="nightly-report", Runtime="python3.12", Role=service, Handler="a.b", Code={"ZipFile": b"x"}
-    )
-
     def run(binary: str, args: list[str], document: dict) -> tuple[int, str]:
         moto.enforce(False)
         role.put_role_policy(RoleName="external", PolicyName="b", PolicyDocument=json.dumps(document))
@@ -116,7 +116,7 @@ def judge(moto: Moto) -> int:
                 "AWS_ACCESS_KEY_ID": key["AccessKeyId"], "AWS_SECRET_ACCESS_KEY": key["SecretAccessKey"],
                 "ASSUME_ROLE": ROLE, "JOB_TERMINATION_LOG": folder + "/log",
             }
-            ended = subprocess.run([BINARIES / binary, *args], env=env, capture_output=True, text=True, timeout=60)
+            ended = subprocess.run([BINARIES / binary, *args], env=env, input=SPEC, capture_output=True, text=True, timeout=60)
         return ended.returncode, ended.stderr
 
     wrong = 0
@@ -130,7 +130,7 @@ def judge(moto: Moto) -> int:
     glue = ["--job-name=nightly-etl", "--poll-interval=100ms", "--idempotency-key=k"]
     features = {
         "glue-trigger": (glue, {"StartAndFollow": "glue:", "OnceForAKey": "glue:GetJobRuns"}),
-        "lambda-invoke": (["--function-name=nightly-report"], {"Invoke": "lambda:InvokeFunction"}),
+        "sagemaker-invoke": (["train", "--spec-file=-", "--poll-interval=100ms"], {"Train": "sagemaker:CreateTrainingJob"}),
     }
     for binary, (args, sids) in features.items():
         whole = policy(f"permissions/{binary}.json")
@@ -145,7 +145,7 @@ def judge(moto: Moto) -> int:
     moto.enforce(False)
     user.delete_user_policy(UserName="task", PolicyName="a")
     moto.enforce(True)
-    expect("no permission in account A", 77, run("lambda-invoke", ["--function-name=nightly-report"], policy("permissions/lambda-invoke.json")), "hop 2 of 2")
+    expect("no permission in account A", 77, run("glue-trigger", glue, policy("permissions/glue-trigger.json")), "hop 2 of 2")
     return 1 if wrong else 0
 
 

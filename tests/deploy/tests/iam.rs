@@ -650,6 +650,17 @@ fn redshift_querys_policy_is_sufficient_and_necessary() {
     prove("redshift-query", &postgres.world());
 }
 
+/// What moto can tell of it, whose enforcement is not ours.
+#[test]
+fn another_implementation_of_iam_agrees() {
+    let mut moto = judge("python");
+    moto.arg(root().join("tests/deploy/moto.py"))
+        .arg(root().join("target/image"))
+        .arg(root().join("k8s/iam"));
+    let said = run_command(&mut moto).unwrap_or_else(|said| panic!("{said}"));
+    assert_eq!(said.lines().filter(|line| line.starts_with("ok: ")).count(), 6, "{said}");
+}
+
 #[test]
 fn every_policy_is_proven_here_or_there() {
     for binary in binaries() {
