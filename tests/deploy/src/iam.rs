@@ -5,15 +5,17 @@ use serde_json::Value;
 use crate::read;
 
 /// What stands for the names of the templates in the tests: the documented world's resources.
-pub const NAMES: [(&str, &str); 30] = [
+pub const NAMES: [(&str, &str); 33] = [
     ("AccountA", "111111111111"),
     ("AccountB", "222222222222"),
     ("AirflowRole", "Op"),
     ("AsyncEndpoint", "scoring-async"),
+    ("Binary", "glue-trigger"),
     ("Bucket", "team-data"),
     ("ClaimPrefix", "claims"),
     ("Cluster", "analytics"),
     ("ClusterA", "platform"),
+    ("DeadLetterQueue", "schedules-that-failed"),
     ("DagsPrefix", "dags"),
     ("Database", "sales"),
     ("DbResourceId", "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
@@ -21,6 +23,7 @@ pub const NAMES: [(&str, &str); 30] = [
     ("EksCluster", "target"),
     ("Endpoint", "scoring"),
     ("Environment", "analytics"),
+    ("ExecutionRole", "ecs-execution"),
     ("FailurePrefix", "failed"),
     ("GlueJob", "nightly-etl"),
     ("LambdaFunction", "workflow"),

@@ -335,3 +335,36 @@ fn policies_in_texts_are_the_table() {
         }
     }
 }
+
+/// Each binary understands the arguments and variables that its service gives it. There is no such config file here:
+/// that is the next thing it would look at.
+#[test]
+fn the_binaries_understand_their_arguments() {
+    for binary in binaries() {
+        let documents = rendered(&format!("k8s/services/{binary}"));
+        let job = job_spec(workload(&documents)).expect("a workload");
+        let container = at(job, "/template/spec/containers/0");
+        let folder = tempfile::tempdir().expect("a folder");
+        std::fs::write(folder.path().join("features.csv"), "1,2").expect("a file");
+        std::fs::write(folder.path().join("nightly.sql"), "select 1").expect("a file");
+        let mut command = std::process::Command::new(deploy::container::binary(&binary));
+        command.env_clear().env("IDEMPOTENCY_KEY", "k").env("AWS_ROLE_SESSION_NAME", "job-1");
+        for variable in at(container, "/env").as_array().expect("a list") {
+            if let (Some(name), Some(value)) = (variable["name"].as_str(), variable["value"].as_str()) {
+                command.env(name, value);
+            }
+        }
+        for argument in at(container, "/args").as_array().expect("a list") {
+            let mut argument = argument.as_str().expect("a text").to_owned();
+            for mount in at(container, "/volumeMounts").as_array().expect("a list") {
+                let path = at(mount, "/mountPath").as_str().expect("a path");
+                argument = argument.replace(path, &folder.path().display().to_string());
+            }
+            command.arg(argument);
+        }
+        let ended = command.output().expect("it runs");
+        let said = String::from_utf8_lossy(&ended.stderr);
+        assert_eq!(ended.status.code(), Some(i32::from(Exit::Config.code())), "{binary}: {said}");
+        assert!(said.contains("/etc/aws/aws-config"), "{binary}: {said}");
+    }
+}

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """The policies under the eyes of another implementation: moto with IAM enforcement.
 
-moto.py STATIC_BINARIES POLICIES: a user of account A with the permission of account-a-permissions.json runs jobs in
+second_opinion.py STATIC_BINARIES POLICIES: a user of account A with the permission of account-a-permissions.json runs jobs in
 account B through --assume-role, with the policy as it is and with each statement left out. Moto looks at actions and not
 at resources, at identity policies and not at trust; while it enforces it can do no AssumeRoleWithWebIdentity, takes the
 signature of every Lambda Invoke for a wrong one (boto3's too), stops no Glue run, and answers
