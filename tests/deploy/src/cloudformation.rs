@@ -1,4 +1,4 @@
-//! What CloudFormation makes of a template: conditions, references and texts filled in.
+//! What `CloudFormation` makes of a template: conditions, references and texts filled in.
 
 use std::collections::BTreeMap;
 

@@ -167,17 +167,12 @@ fn volume(
     if let Some(map) = map {
         let brought =
             documents.iter().find(|one| one["kind"] == "ConfigMap" && one["metadata"]["name"] == map);
-        let data: Vec<(String, String)> = match brought {
-            Some(document) => {
-                let data = at(document, "/data").as_object().expect("keys");
-                data.iter()
-                    .map(|(key, text)| (key.clone(), text.as_str().expect("a text").to_owned()))
-                    .collect()
-            }
-            None => {
-                let data = maps.get(map).unwrap_or_else(|| panic!("the namespace has no ConfigMap `{map}`"));
-                data.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect()
-            }
+        let data: Vec<(String, String)> = if let Some(document) = brought {
+            let data = at(document, "/data").as_object().expect("keys");
+            data.iter().map(|(key, text)| (key.clone(), text.as_str().expect("a text").to_owned())).collect()
+        } else {
+            let data = maps.get(map).unwrap_or_else(|| panic!("the namespace has no ConfigMap `{map}`"));
+            data.iter().map(|(key, text)| ((*key).to_owned(), text.clone())).collect()
         };
         for (key, text) in data {
             std::fs::write(path.join(&key), text).expect("a file");

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 use testkit::{Postgres, Worlds};
 
-/// A namespace with the ConfigMaps that its jobs use, and the AWS of two accounts.
+/// A namespace with the `ConfigMap`s that its jobs use, and the AWS of two accounts.
 struct Namespace {
     sandbox: Sandbox,
     folder: TempDir,
