@@ -110,6 +110,19 @@ fn glue_trigger_does_its_job_as_documented() {
     assert!(format!("{start:?}").contains("external-glue/glue-trigger-29400000"), "{start:?}");
 }
 
+/// The way that k8s/README.md tells to try a chain.
+#[test]
+fn a_check_starts_nothing() {
+    let namespace = Namespace::new("");
+    let pod = namespace.changed("k8s/overlays/documented", "glue-trigger", 1, |job| {
+        let variables =
+            job.pointer_mut("/spec/jobTemplate/spec/template/spec/containers/0/env").expect("env");
+        variables.as_array_mut().expect("a list").push(json!({"name": "JOB_CHECK", "value": "true"}));
+    });
+    assert_ended(&run(&pod, "check"), &pod, 0);
+    assert_eq!(namespace.sandbox.started("nightly-etl"), 0);
+}
+
 #[test]
 fn lambda_invoke_does_its_job_as_documented() {
     let namespace = Namespace::new("");

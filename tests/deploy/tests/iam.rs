@@ -24,7 +24,7 @@ fn templates() -> Vec<String> {
     for folder in ["", "permissions/"] {
         for entry in std::fs::read_dir(root().join("k8s/iam").join(folder)).expect("a folder") {
             let file = deploy::name(entry.expect("an entry").path());
-            if file.ends_with(".json") {
+            if std::path::Path::new(&file).extension().is_some_and(|end| end == "json") {
                 all.push(format!("{folder}{file}"));
             }
         }
