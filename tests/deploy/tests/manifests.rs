@@ -89,6 +89,46 @@ fn the_readme_shows_what_kustomize_renders() {
     assert_eq!(shown, rendered("k8s/overlays/documented"), "the first manifest of README.md");
 }
 
+/// What README.md shows of a service is a part of what kustomize makes of it.
+#[test]
+fn the_readme_shows_parts_of_the_services() {
+    let services: BTreeSet<String> = folders("k8s/services").into_iter().map(name).collect();
+    let mut seen = 0;
+    for document in yaml_blocks("README.md").iter().skip(1).flat_map(|block| documents(block)) {
+        let Some(service) = document["metadata"]["name"].as_str().filter(|name| services.contains(*name))
+        else {
+            continue;
+        };
+        if job_spec(&document).is_none() {
+            continue;
+        }
+        let rendered = rendered(&format!("k8s/services/{service}"));
+        assert_part(&document, workload(&rendered), service);
+        seen += 1;
+    }
+    assert!(seen >= 3, "only {seen} services are in README.md");
+}
+
+/// Everything in `shown` is in `whole`; items of lists are found by their name.
+fn assert_part(shown: &Value, whole: &Value, place: &str) {
+    match (shown, whole) {
+        (Value::Object(shown), Value::Object(whole)) => {
+            for (key, value) in shown {
+                let other = whole.get(key).unwrap_or_else(|| panic!("{place}/{key} is not rendered"));
+                assert_part(value, other, &format!("{place}/{key}"));
+            }
+        }
+        (Value::Array(shown), Value::Array(whole)) if shown.iter().all(|item| item["name"].is_string()) => {
+            for item in shown {
+                let other = whole.iter().find(|other| other["name"] == item["name"]);
+                let other = other.unwrap_or_else(|| panic!("{place}: {} is not rendered", item["name"]));
+                assert_part(item, other, &format!("{place}/{}", item["name"]));
+            }
+        }
+        _ => assert_eq!(shown, whole, "{place}"),
+    }
+}
+
 #[test]
 fn an_api_server_would_take_them() {
     for folder in deployables() {
