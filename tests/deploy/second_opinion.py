@@ -6,7 +6,7 @@ account B through --assume-role, with the policy as it is and with each statemen
 at resources, at identity policies and not at trust; while it enforces it can do no AssumeRoleWithWebIdentity, takes the
 signature of every Lambda Invoke for a wrong one (boto3's too), stops no Glue run, and answers
 Redshift's calls with times that no SDK reads. What it
-cannot tell is told by the sandbox (tests/iam.rs). Prints a line for each run; ends with 1 where one is not as it must be.
+cannot tell is told by the sandbox (tests/least). Prints a line for each run; ends with 1 where one is not as it must be.
 """
 
 import json

@@ -1,8 +1,10 @@
 //! The policies under `k8s/iam`: templates whose `${Names}` a team fills in.
 
+use std::path::Path;
+
 use serde_json::Value;
 
-use crate::read;
+use crate::{read, root};
 
 /// What stands for the names of the templates in the tests: the documented world's resources.
 pub const NAMES: [(&str, &str); 33] = [
@@ -94,5 +96,20 @@ pub fn permissions(file: &str) -> Vec<Permission> {
             all.push(Permission { sid, action: action.to_owned(), resources: resources.clone() });
         }
     }
+    all
+}
+
+/// Every template of a policy, by its path below `k8s/iam`.
+pub fn templates() -> Vec<String> {
+    let mut all = Vec::new();
+    for folder in ["", "permissions/"] {
+        for entry in std::fs::read_dir(root().join("k8s/iam").join(folder)).expect("a folder") {
+            let file = crate::name(entry.expect("an entry").path());
+            if Path::new(&file).extension().is_some_and(|end| end == "json") {
+                all.push(format!("{folder}{file}"));
+            }
+        }
+    }
+    all.sort();
     all
 }

@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{folders, read, root};
+use crate::{folders, judge, read, root, run};
 
 /// Every folder that a team may apply: the services and the overlays.
 pub fn deployables() -> Vec<PathBuf> {
@@ -87,4 +87,20 @@ pub fn seconds(duration: &str) -> u64 {
     }
     assert!(number.is_empty() && total > 0, "{duration} is no duration");
     total
+}
+
+/// The newest version of Kubernetes whose schema the judge knows, and the three before it.
+pub const KUBERNETES: [&str; 4] = ["1.37", "1.36", "1.35", "1.34"];
+
+/// Validates files by the schemas of a version of Kubernetes, strictly; a kind that the schema does not know is a failure, which the judge itself lets pass.
+///
+/// # Errors
+/// What the judge said.
+pub fn validate(version: &str, files: &[PathBuf]) -> Result<(), String> {
+    let said = run(judge("kubernetes-validate").args(["--strict", "-k", version]).args(files))?;
+    if said.contains("find schema") || said.contains("WARN") || !said.contains(&format!("version {version}"))
+    {
+        return Err(said);
+    }
+    Ok(())
 }

@@ -5,15 +5,12 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use deploy::manifest::{
-    at, deployables, documents, job_spec, of_kind, render, rendered, seconds, workload, yaml_blocks,
+    KUBERNETES, at, deployables, documents, job_spec, of_kind, render, rendered, seconds, validate, workload,
 };
 use deploy::rules::violations;
 use deploy::{binaries, folders, judge, name, root, run};
 use job_runtime::Exit;
-use serde_json::{Value, json};
-
-/// The newest version of Kubernetes whose schema the judge knows, and the three before it.
-const KUBERNETES: [&str; 4] = ["1.37", "1.36", "1.35", "1.34"];
+use serde_json::json;
 
 /// Writes what every folder renders to, one file each.
 fn render_all() -> (tempfile::TempDir, Vec<PathBuf>) {
@@ -50,82 +47,6 @@ fn kubernetes_knows_every_field() {
     std::fs::write(&files[0], broken).expect("a file");
     for version in KUBERNETES {
         assert!(validate(version, &files).is_err(), "{version}");
-    }
-}
-
-/// Strictly; a kind that the schema does not know is a failure, which the judge itself lets pass.
-fn validate(version: &str, files: &[PathBuf]) -> Result<(), String> {
-    let said = run(judge("kubernetes-validate").args(["--strict", "-k", version]).args(files))?;
-    if said.contains("find schema") || said.contains("WARN") || !said.contains(&format!("version {version}"))
-    {
-        return Err(said);
-    }
-    Ok(())
-}
-
-#[test]
-fn the_manifests_of_the_readmes_are_valid() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let mut files = Vec::new();
-    for (number, block) in
-        ["README.md", "k8s/README.md"].iter().flat_map(|file| yaml_blocks(file)).enumerate()
-    {
-        if block.contains("kind: Kustomization") {
-            continue;
-        }
-        let file = folder.path().join(format!("{number}.yaml"));
-        std::fs::write(&file, block).expect("a file");
-        files.push(file);
-    }
-    assert!(files.len() >= 3, "{files:?}");
-    for version in KUBERNETES {
-        validate(version, &files).unwrap_or_else(|said| panic!("{said}"));
-    }
-}
-
-#[test]
-fn the_readme_shows_what_kustomize_renders() {
-    let shown: Vec<Value> = documents(&yaml_blocks("README.md")[0]);
-    assert_eq!(shown, rendered("k8s/overlays/documented"), "the first manifest of README.md");
-}
-
-/// What README.md shows of a service is a part of what kustomize makes of it.
-#[test]
-fn the_readme_shows_parts_of_the_services() {
-    let services: BTreeSet<String> = folders("k8s/services").into_iter().map(name).collect();
-    let mut seen = 0;
-    for document in yaml_blocks("README.md").iter().skip(1).flat_map(|block| documents(block)) {
-        let Some(service) = document["metadata"]["name"].as_str().filter(|name| services.contains(*name))
-        else {
-            continue;
-        };
-        if job_spec(&document).is_none() {
-            continue;
-        }
-        let rendered = rendered(&format!("k8s/services/{service}"));
-        assert_part(&document, workload(&rendered), service);
-        seen += 1;
-    }
-    assert!(seen >= 3, "only {seen} services are in README.md");
-}
-
-/// Everything in `shown` is in `whole`; items of lists are found by their name.
-fn assert_part(shown: &Value, whole: &Value, place: &str) {
-    match (shown, whole) {
-        (Value::Object(shown), Value::Object(whole)) => {
-            for (key, value) in shown {
-                let other = whole.get(key).unwrap_or_else(|| panic!("{place}/{key} is not rendered"));
-                assert_part(value, other, &format!("{place}/{key}"));
-            }
-        }
-        (Value::Array(shown), Value::Array(whole)) if shown.iter().all(|item| item["name"].is_string()) => {
-            for item in shown {
-                let other = whole.iter().find(|other| other["name"] == item["name"]);
-                let other = other.unwrap_or_else(|| panic!("{place}: {} is not rendered", item["name"]));
-                assert_part(item, other, &format!("{place}/{}", item["name"]));
-            }
-        }
-        _ => assert_eq!(shown, whole, "{place}"),
     }
 }
 
@@ -358,22 +279,6 @@ fn a_component_does_the_same_to_both_kinds() {
         let (Some(cron), Some(job)) = (read("cronjob.yaml"), read("job.yaml")) else { continue };
         let (cron, job) = (documents(&cron), documents(&job));
         assert_eq!(job_spec(&cron[0]), job_spec(&job[0]), "{}", component.display());
-    }
-}
-
-#[test]
-fn policies_in_texts_are_the_table() {
-    let codes: Vec<u8> = Exit::ALL.iter().filter(|exit| exit.fails_job()).map(|exit| exit.code()).collect();
-    for file in ["README.md", "k8s/README.md"] {
-        for block in yaml_blocks(file) {
-            for document in documents(&block) {
-                let Some(job) = job_spec(&document) else { continue };
-                if job["podFailurePolicy"].is_null() {
-                    continue;
-                }
-                assert_eq!(at(job, "/podFailurePolicy/rules/1/onExitCodes/values"), &json!(codes), "{file}");
-            }
-        }
     }
 }
 
