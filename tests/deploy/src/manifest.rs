@@ -92,7 +92,8 @@ pub fn seconds(duration: &str) -> u64 {
 /// The newest version of Kubernetes whose schema the judge knows, and the three before it.
 pub const KUBERNETES: [&str; 4] = ["1.37", "1.36", "1.35", "1.34"];
 
-/// Validates files by the schemas of a version of Kubernetes, strictly; a kind that the schema does not know is a failure, which the judge itself lets pass.
+/// Validates files by the schemas of a version of Kubernetes, strictly; a kind that has no schema is a failure, which the
+/// judge itself lets pass.
 ///
 /// # Errors
 /// What the judge said.

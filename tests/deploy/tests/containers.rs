@@ -46,6 +46,17 @@ impl Namespace {
     }
 
     fn changed(&self, manifests: &str, binary: &str, number: u32, change: impl FnOnce(&mut Value)) -> Pod {
+        self.indexed(manifests, binary, number, None, change)
+    }
+
+    fn indexed(
+        &self,
+        manifests: &str,
+        binary: &str,
+        number: u32,
+        index: Option<u32>,
+        change: impl FnOnce(&mut Value),
+    ) -> Pod {
         let mut documents = rendered(manifests);
         let job = documents.iter_mut().find(|document| deploy::manifest::job_spec(document).is_some());
         change(job.expect("a workload"));
@@ -54,7 +65,7 @@ impl Namespace {
             name,
             job_uid: "5d3b4b9e-8f0f-4c6e-9d5e-0a1b2c3d4e5f".into(),
             job_name: format!("{binary}-29400000"),
-            index: None,
+            index,
         };
         let extra = [("AWS_ENDPOINT_URL", self.sandbox.url())];
         let pod = Pod::place(&documents, &image(binary), &placed, self.folder.path(), &extra, &self.maps);
@@ -153,6 +164,29 @@ fn redshift_query_does_its_job_as_documented() {
     let ended = run(&pod, "redshift");
     assert_ended(&ended, &pod, 0);
     assert_eq!(ended.stdout, "n\n7\n");
+}
+
+/// Two pods of an Indexed Job on one volume: each does its own lines, under a key of its own.
+#[test]
+fn an_indexed_job_shares_the_lines_out() {
+    let function = "\n[[lambda.functions]]\naccount = \"222222222222\"\nname = \"score-order\"\n\
+                    [[lambda.functions.courses]]\nanswer = \"echo\"\n";
+    let namespace = Namespace::new(function);
+    let lines: String = (0..16).map(|order| format!("{{\"order\":{order}}}\n")).collect();
+    for index in [0, 3] {
+        let pod =
+            namespace.indexed("k8s/overlays/indexed-batch", "lambda-invoke", index, Some(index), |_| {});
+        std::fs::write(namespace.folder.path().join("data/orders.jsonl"), &lines).expect("a file");
+        assert_ended(&run(&pod, "indexed"), &pod, 0);
+        let answers = namespace.folder.path().join(format!("data/answers-{index}.jsonl"));
+        let answers = std::fs::read_to_string(answers).expect("the pod has written its answers");
+        let orders: Vec<Value> = answers
+            .lines()
+            .map(|line| serde_json::from_str::<Value>(line).expect("JSON")["payload"]["order"].clone())
+            .collect();
+        assert_eq!(orders, [json!(index), json!(index + 8)], "{answers}");
+    }
+    assert_eq!(namespace.sandbox.invoked("score-order"), 4);
 }
 
 /// The same Job once more, over TLS through a certificate of the namespace's own, as the component ca-bundle mounts it.
