@@ -216,7 +216,9 @@ async fn run_batch(
         let name = durable::settle_name(call, name, ctx).await?;
         let answer = match call.function.invoke(payload, name.name(), ctx).await.map_err(sent) {
             Err(error)
-                if durable.get() != Some(true) && matches!(name, Naming::Key(_)) && says_not_durable(&error) =>
+                if durable.get() != Some(true)
+                    && matches!(name, Naming::Key(_))
+                    && says_not_durable(&error) =>
             {
                 // Several lines may be on their way before the first of them is told.
                 durable.set(Some(false));

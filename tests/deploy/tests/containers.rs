@@ -189,6 +189,43 @@ fn an_indexed_job_shares_the_lines_out() {
     assert_eq!(namespace.sandbox.invoked("score-order"), 4);
 }
 
+/// The agent of EKS takes both roles itself, where the association has a target role; the pod has no profile.
+#[test]
+fn a_pod_identity_needs_no_configuration() {
+    const FOLDER: &str = "/var/run/secrets/pods.eks.amazonaws.com/serviceaccount";
+    let agent = "\n[[container_credentials]]\npath = \"/v1/credentials\"\nauthorization = \"token-of-this-pod\"\n\
+                 role = \"arn:aws:iam::222222222222:role/external-glue\"\n";
+    let namespace = Namespace::new(agent);
+    let mut pod = namespace.pod("k8s/overlays/pod-identity", "glue-trigger", 1);
+    // What the webhook of EKS adds.
+    let token = namespace.folder.path().join("eks-pod-identity");
+    std::fs::create_dir(&token).expect("a folder");
+    std::fs::write(token.join("eks-pod-identity-token"), "token-of-this-pod").expect("a file");
+    pod.arguments.insert(0, format!("--volume={}:{FOLDER}:ro", token.display()));
+    for (name, value) in [
+        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v1/credentials", namespace.sandbox.url())),
+        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", format!("{FOLDER}/eks-pod-identity-token")),
+    ] {
+        pod.arguments.insert(0, format!("--env={name}={value}"));
+    }
+    assert_ended(&run(&pod, "identity"), &pod, 0);
+    assert_eq!(namespace.sandbox.started("nightly-etl"), 1);
+    assert_eq!(namespace.sandbox.count("sts", "AssumeRole"), 0);
+}
+
+#[test]
+fn chain_check_does_its_job_as_documented() {
+    // Until its crate is there.
+    if !deploy::binaries().contains(&"chain-check".to_owned()) {
+        return;
+    }
+    let namespace = Namespace::new("");
+    let pod = namespace.pod("k8s/services/chain-check", "chain-check", 1);
+    let ended = run(&pod, "chain");
+    assert_ended(&ended, &pod, 0);
+    assert!(ended.stdout.contains("external-glue"), "{}", ended.stdout);
+}
+
 /// The same Job once more, over TLS through a certificate of the namespace's own, as the component ca-bundle mounts it.
 #[test]
 fn a_ca_bundle_is_mounted_and_trusted() {
