@@ -172,11 +172,11 @@ fn an_indexed_job_shares_the_lines_out() {
     let function = "\n[[lambda.functions]]\naccount = \"222222222222\"\nname = \"score-order\"\n\
                     [[lambda.functions.courses]]\nanswer = \"echo\"\n";
     let namespace = Namespace::new(function);
-    let lines: String = (0..16).map(|order| format!("{{\"order\":{order}}}\n")).collect();
+    let lines: Vec<String> = (0..16).map(|order| format!("{{\"order\":{order}}}\n")).collect();
     for index in [0, 3] {
         let pod =
             namespace.indexed("k8s/overlays/indexed-batch", "lambda-invoke", index, Some(index), |_| {});
-        std::fs::write(namespace.folder.path().join("data/orders.jsonl"), &lines).expect("a file");
+        std::fs::write(namespace.folder.path().join("data/orders.jsonl"), lines.concat()).expect("a file");
         assert_ended(&run(&pod, "indexed"), &pod, 0);
         let answers = namespace.folder.path().join(format!("data/answers-{index}.jsonl"));
         let answers = std::fs::read_to_string(answers).expect("the pod has written its answers");
