@@ -173,7 +173,7 @@ impl<'a> Opener<'a> {
         );
         way.pass(Stage::Auth, format!("user {}, asked for {}", login.user, greeting.method));
         let endpoint = endpoint.clone();
-        let user = login.user;
+        let user = login.user.clone();
         let mut session =
             Session { stream, greeting, endpoint, address, user, database, tls, way, role: None };
         if self.connection.attributes != Attributes::Any {
