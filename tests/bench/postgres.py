@@ -61,7 +61,7 @@ class Postgres:
         wire = ["listen_addresses="]
         if port is not None:
             certify(data, self.certificate)
-            wire = ["listen_addresses=127.0.0.1", f"port={port}", "ssl=on"]
+            wire = ["listen_addresses=127.0.0.1", f"port={port}", "ssl=on", "max_connections=200"]
         settings = (word for setting in [*SETTINGS, *wire] for word in ("-c", setting))
         server = [*as_owner("postgres"), "-D", data, "-k", self.folder, *settings]
         self.keeper = subprocess.Popen(

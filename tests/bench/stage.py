@@ -77,11 +77,9 @@ def build() -> None:
     """The binaries, as they are shipped; the sandbox fast enough not to be in the way."""
     # The flags of `make dist`: other ones would compile everything once more. The floor by itself: with others
     # it would get a serde_json with their features.
-    flags = "-C target-feature=+crt-static -C link-arg=-Wl,-z,pack-relative-relocs"
-    static = os.environ | {"RUSTFLAGS": flags}
-    floor = ["cargo", "build", "--profile", "dist", "--target", TRIPLE, "-p", "floor"]
+    floor = ["cargo", "build", "--config", "images/dist.toml", "--profile", "dist", "--target", TRIPLE, "-p", "floor"]
     subprocess.run(["make", "dist"], cwd=ROOT, check=True, stdout=sys.stderr)
-    subprocess.run(floor, cwd=ROOT, check=True, env=static)
+    subprocess.run(floor, cwd=ROOT, check=True)
     subprocess.run(["cargo", "build", "--release", "-p", "sandbox"], cwd=ROOT, check=True)
 
 

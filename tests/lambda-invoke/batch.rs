@@ -203,6 +203,16 @@ fn lines_of_a_durable_function_are_started_once() {
     assert!(names.contains(&format!("{}-3", super::KEY[1])), "{names:?}");
 }
 
+/// A plain function takes no name. That is learnt from the first refusal, while other lines are on their way with theirs.
+#[test]
+fn a_key_does_not_keep_a_plain_function_from_its_lines() {
+    let site = taking("answer = 'echo'");
+    let args = keyed(&["--batch", "-", "--concurrency", "16"]);
+    let outcome = site.start_with(args, &numbered(64)).finish();
+    assert_eq!(answers(outcome.assert_exit(0)).len(), 64);
+    assert_eq!(invoked(&site), 64);
+}
+
 #[test]
 fn options_of_one_payload_do_not_go_with_a_batch() {
     let site = pod("");

@@ -6,6 +6,7 @@
 mod check;
 mod exec;
 mod login;
+mod proxy;
 mod query;
 mod stages;
 mod token;

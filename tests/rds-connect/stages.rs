@@ -206,20 +206,10 @@ fn startup_too_many_connections() {
     let site = Site::documented(BINARY);
     let settings = DatabaseSettings { max_connections: 4, ..DatabaseSettings::default() };
     let world = world_of(site, settings);
-    // The one place beside the superuser's three; ours was the superuser's for as long as it made the database.
-    let mut holder = world.database.client("psql", Database::USER, Database::PASSWORD);
-    holder.args(["-X", "-c", "select pg_sleep(60)"]);
-    let mut first = holder.spawn().unwrap();
-    let held = "select count(*) from pg_stat_activity where usename = 'app' and state = 'active'";
-    while world.database.psql(&["-At", "-c", held]) != "1\n" {
-        if first.try_wait().unwrap().is_some() {
-            first = holder.spawn().unwrap();
-        }
-    }
+    let held = world.database.hold_the_last_place();
     let outcome = world.run(&["check"]);
     assert_failed(&outcome, 75, "startup", &["SQLSTATE 53300", "pg_stat_activity", "max_connections"]);
-    first.kill().unwrap();
-    first.wait().unwrap();
+    drop(held);
 }
 
 #[test]

@@ -79,9 +79,7 @@ pub trait Options: Args {
 pub enum Credentials {
     /// Those at the end of the chain, which has been walked before the job begins.
     Walked,
-    /// The chain is planned, and the job walks it by itself: [`Context::chain`].
-    Planned,
-    /// None: nothing is signed, and nothing of the chain need be configured.
+    /// None: nothing is signed, and nothing of a chain need be configured. Where it is, [`Context::plan`] has it.
     None,
 }
 
@@ -197,12 +195,10 @@ async fn begin(setup: Setup) -> Result<Context, End> {
     let origin = Origin { binary, common, vars };
     let chain = match credentials {
         Credentials::None => None,
-        Credentials::Planned | Credentials::Walked => {
-            Some(origin.plan(None).await.map_err(|err| End::failure(&err))?)
-        }
+        Credentials::Walked => Some(origin.plan(None).await.map_err(|err| End::failure(&err))?),
     };
     let identity = match &chain {
-        Some(chain) if credentials == Credentials::Walked => {
+        Some(chain) => {
             let deadline = context::deadline(started, running.timeout);
             tokio::select! {
                 identity = chain.walk() => identity.map_err(|err| {
@@ -214,7 +210,7 @@ async fn begin(setup: Setup) -> Result<Context, End> {
                 }
             }
         }
-        _ => Identity::default(),
+        None => Identity::default(),
     };
     // Our HTTP client has a limit for each part of an answer, which the user can set; the SDK's is 5 s.
     let unwatched = StalledStreamProtectionConfig::disabled();

@@ -225,16 +225,6 @@ mod tests {
     }
 
     #[test]
-    fn the_manifests_have_this_policy() {
-        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../../k8s");
-        let files: Vec<_> = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-        assert!(!files.is_empty());
-        for file in files.iter().filter(|file| file.extension().is_some_and(|end| end == "yaml")) {
-            assert_policies(&file.display().to_string(), &std::fs::read_to_string(file).unwrap());
-        }
-    }
-
-    #[test]
     fn both_signals_share_a_row() {
         let table = Exit::markdown();
         assert!(table.contains(

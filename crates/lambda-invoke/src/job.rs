@@ -216,8 +216,11 @@ async fn run_batch(
         let name = durable::settle_name(call, name, ctx).await?;
         let answer = match call.function.invoke(payload, name.name(), ctx).await.map_err(sent) {
             Err(error)
-                if durable.get().is_none() && matches!(name, Naming::Key(_)) && says_not_durable(&error) =>
+                if durable.get() != Some(true)
+                    && matches!(name, Naming::Key(_))
+                    && says_not_durable(&error) =>
             {
+                // Several lines may be on their way before the first of them is told.
                 durable.set(Some(false));
                 call.function.invoke(payload, None, ctx).await.map_err(sent)?
             }

@@ -100,10 +100,28 @@ impl<'a> Logins<'a> {
         Ok((endpoint, login))
     }
 
-    /// Forgets what was read, and tells whether there may be something newer to read: after a refusal the secret may
-    /// have been rotated.
-    pub(crate) async fn forget(&self) -> bool {
-        self.kept.lock().await.take().is_some()
+    /// The user of every login.
+    ///
+    /// # Errors
+    /// The secret cannot be read, or there is no user.
+    pub(crate) async fn user(&self) -> Result<String, Error> {
+        match &self.connection.user {
+            Some(user) => Ok(user.clone()),
+            None => self.found().await?.user.ok_or(Error::NoUser),
+        }
+    }
+
+    /// Forgets the secret that `refused` came from, and tells whether there may be a newer one: it may have been
+    /// rotated. Of many sessions that are refused at once, the first forgets it, and all of them find the newer one.
+    pub(crate) async fn forget(&self, refused: &Login) -> bool {
+        if !matches!(self.connection.auth, Auth::Secret(_)) {
+            return false;
+        }
+        let mut kept = self.kept.lock().await;
+        if kept.as_ref().is_some_and(|kept| kept.password == refused.password) {
+            *kept = None;
+        }
+        true
     }
 
     /// Signs a token for `user` at `endpoint`, or at what it is to be signed for.

@@ -6,22 +6,28 @@ mod client;
 mod counts;
 mod door;
 mod health;
+mod packet;
+mod refusal;
 mod relay;
 
+use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
 use job_runtime::{Context, Exit, Report, json};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::sync::{Semaphore, watch};
-use tokio::time::{Instant, interval_at, sleep_until};
+use tokio::time::{Instant, interval_at, sleep_until, timeout};
 
-use self::client::{Refusal, Shared};
+use self::client::Shared;
 use self::counts::Counts;
 use self::door::Door;
 pub(crate) use self::door::Listen;
+use self::refusal::Refusal;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::session::Opener;
@@ -30,6 +36,10 @@ use crate::session::Opener;
 const QUEUE: usize = 2000;
 /// How often the counts are logged while something goes on.
 const LOG_EVERY: Duration = Duration::from_mins(1);
+/// How often a database is tried that could not be reached.
+const RECOVER_EVERY: Duration = Duration::from_secs(5);
+/// How long the clients that are cut off have to hear it.
+const FAREWELL: Duration = Duration::from_secs(1);
 
 /// How to be a proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,12 +57,14 @@ pub(crate) struct Proxy {
     pub(crate) health: Option<SocketAddr>,
 }
 
-/// What the run is at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// What the run is at; each phase comes after the one before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Phase {
     Open,
-    /// Told to end: no new clients, the others may end by themselves until then.
-    Draining(Instant),
+    /// Told to end: no new sessions, the others may end by themselves. Queries can still be cancelled.
+    Draining,
+    /// Who is still there is cut off.
+    Over,
 }
 
 /// Listens and serves until it is told to end or is idle.
@@ -60,6 +72,7 @@ enum Phase {
 /// # Errors
 /// It cannot listen.
 pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context) -> Result<Report, Error> {
+    raise_limit();
     let opener = Opener::new(connection, ctx)?;
     let mut door = Door::open(&proxy.listen)?;
     let health = match proxy.health {
@@ -67,14 +80,14 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
         None => None,
     };
     let counts = Counts::default();
-    let (over, _) = watch::channel(false);
+    let (phase, _) = watch::channel(Phase::Open);
     let shared = Shared {
         opener: &opener,
         slots: Semaphore::new(proxy.max_connections),
         queue_timeout: proxy.queue_timeout,
         counts: &counts,
-        keys: std::cell::RefCell::default(),
-        over: &over,
+        keys: RefCell::default(),
+        phase: &phase,
     };
     let mut signals = ctx.take_signals();
     for place in door.places() {
@@ -86,22 +99,22 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
             None => std::future::pending().await,
         }
     };
-    let mut asked = std::pin::pin!(asked);
+    let mut asked = pin!(asked);
+    let mut recovering = pin!(shared.recover(RECOVER_EVERY));
     let mut clients = FuturesUnordered::new();
-    let mut phase = Phase::Open;
     let mut idle_since = Instant::now();
-    let mut told = None;
+    // The signal, and the end of patience.
+    let mut told: Option<(Exit, Instant)> = None;
     let mut tick = interval_at(Instant::now() + LOG_EVERY, LOG_EVERY);
     let mut logged = counts.told();
     loop {
         let never = Instant::now() + Duration::from_hours(24 * 365);
-        let idle_end =
-            proxy.exit_when_idle.filter(|_| clients.is_empty()).map_or(never, |limit| idle_since + limit);
-        let drain_end = match phase {
-            Phase::Open => never,
-            Phase::Draining(end) => end,
-        };
-        if clients.is_empty() && matches!(phase, Phase::Draining(_)) {
+        let idle_end = proxy
+            .exit_when_idle
+            .filter(|_| told.is_none() && !counts.is_busy())
+            .map_or(never, |limit| idle_since + limit);
+        let drain_end = told.map_or(never, |(_, end)| end);
+        if told.is_some() && !counts.is_busy() {
             break;
         }
         tokio::select! {
@@ -110,17 +123,18 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
                 if told.is_some() {
                     break;
                 }
-                told = Some(signal);
+                told = Some((signal, Instant::now() + proxy.drain_timeout));
                 counts.drain();
-                tracing::warn!(clients = clients.len(), "told to end: no new clients, the others may end by themselves");
-                phase = Phase::Draining(Instant::now() + proxy.drain_timeout);
+                let sessions = counts.told().upstream_now;
+                tracing::warn!(sessions, "told to end: no new clients, the others may end by themselves");
+                phase.send_replace(Phase::Draining);
             }
-            Some(()) = clients.next(), if !clients.is_empty() => {
-                if clients.is_empty() {
+            Some(was_for_session) = clients.next(), if !clients.is_empty() => {
+                if was_for_session {
                     idle_since = Instant::now();
                 }
             }
-            stream = door.knock(), if phase == Phase::Open => {
+            stream = door.knock() => {
                 if clients.len() < proxy.max_connections + QUEUE {
                     clients.push(shared.serve(stream));
                 } else {
@@ -130,9 +144,13 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
                 }
             }
             () = &mut asked => {}
+            () = &mut recovering => {}
+            // A client may have come since; its end starts the time anew.
             () = sleep_until(idle_end) => {
-                tracing::info!("no client for as long as --exit-when-idle says");
-                break;
+                if !counts.is_busy() {
+                    tracing::info!("no client for as long as --exit-when-idle says");
+                    break;
+                }
             }
             () = sleep_until(drain_end) => break,
             _ = tick.tick() => {
@@ -143,22 +161,29 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
             }
         }
     }
-    let cut_off = clients.len();
+    let cut_off = counts.told().upstream_now;
     // Those that are still there are told why, and have a moment to take it.
-    over.send_replace(true);
+    phase.send_replace(Phase::Over);
     let farewell = async { while clients.next().await.is_some() {} };
-    let _ = tokio::time::timeout(Duration::from_secs(1), farewell).await;
-    drop(clients);
-    drop(shared);
-    Ok(report(told, cut_off, &counts))
+    let _ = timeout(FAREWELL, farewell).await;
+    tracing::info!(counts = %json(&counts.told()), "served");
+    Ok(report(told.map(|(exit, _)| exit), cut_off, &counts))
+}
+
+/// As many file descriptors as the process may have: a session needs two, and 1024 is what many nodes begin with.
+fn raise_limit() {
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+        tracing::warn!(%error, "the limit of open files stays as it is");
+    }
 }
 
 /// How it ended: told to end it has done well, unless somebody had to be cut off.
-fn report(told: Option<Exit>, cut_off: usize, counts: &Counts) -> Report {
+fn report(told: Option<Exit>, cut_off: u64, counts: &Counts) -> Report {
     let result = json(&counts.told());
     match told {
         Some(exit) if cut_off > 0 => {
-            Report::failed(exit, result, format!("{cut_off} clients had not ended and were cut off"))
+            Report::failed(exit, result, format!("{cut_off} sessions had not ended and were cut off"))
         }
         Some(_) | None => Report::ok(result),
     }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::BytesMut;
 use job_runtime::{Context, Exit};
 use postgres_protocol::message::frontend;
-use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_rustls::client::TlsStream;
@@ -18,7 +18,7 @@ use tokio_rustls::client::TlsStream;
 use crate::advice;
 use crate::connection::{Attributes, Connection};
 use crate::error::Error;
-use crate::login::{Endpoint, Logins};
+use crate::login::{Endpoint, Login, Logins};
 use crate::stages::{self, Failed, Limits, Stage, Way, trouble_in_words};
 use crate::startup::{self, Ask, Greeting, Trouble};
 use crate::tls::{Tls, TlsFacts};
@@ -144,21 +144,22 @@ impl<'a> Opener<'a> {
 
     /// One attempt at one server; two where a secret may have been rotated.
     async fn open_at(&self, endpoint: &Endpoint, wishes: &Wishes) -> Result<Session, Error> {
-        match self.attempt(endpoint, wishes).await {
+        let login = self.logins.login(endpoint).await?;
+        match self.attempt(endpoint, &login, wishes).await {
             Err(Error::Stage(failed))
                 if failed.stage == Stage::Auth
                     && failed.exit == Exit::Denied
-                    && self.logins.forget().await =>
+                    && self.logins.forget(&login).await =>
             {
                 tracing::info!("the password was refused; the secret is read again");
-                self.attempt(endpoint, wishes).await
+                let login = self.logins.login(endpoint).await?;
+                self.attempt(endpoint, &login, wishes).await
             }
             ended => ended,
         }
     }
 
-    async fn attempt(&self, endpoint: &Endpoint, wishes: &Wishes) -> Result<Session, Error> {
-        let login = self.logins.login(endpoint).await?;
+    async fn attempt(&self, endpoint: &Endpoint, login: &Login, wishes: &Wishes) -> Result<Session, Error> {
         let mut way = Way::new();
         let (mut stream, address, tls) = self.reach(endpoint, &mut way).await.map_err(Error::stage)?;
         let database = wishes.database.clone().unwrap_or_else(|| login.database.clone());
@@ -178,7 +179,7 @@ impl<'a> Opener<'a> {
             let attempt = advice::Attempt {
                 endpoint,
                 address,
-                login: &login,
+                login,
                 database: &database,
                 tls: tls.is_some(),
                 asked: greeting.method,
@@ -191,7 +192,7 @@ impl<'a> Opener<'a> {
         );
         way.pass(Stage::Auth, format!("user {}, asked for {}", login.user, greeting.method));
         let endpoint = endpoint.clone();
-        let user = login.user;
+        let user = login.user.clone();
         let mut session =
             Session { stream, greeting, endpoint, address, user, database, tls, way, role: None };
         if self.connection.attributes != Attributes::Any {
@@ -279,7 +280,10 @@ impl<'a> Opener<'a> {
             Error::stage(way.fail(Stage::Startup, Exit::Unavailable, tried, stages::in_words(&error)))
         };
         stream.write_all(&request).await.map_err(broken)?;
-        stream.flush().await.map_err(broken)
+        stream.flush().await.map_err(broken)?;
+        // It closes once it has sent the signal: a client that is told sooner could have its next query cancelled.
+        let _ = timeout(self.limits.answer, stream.read(&mut [0])).await;
+        Ok(())
     }
 }
 

@@ -214,7 +214,7 @@ pub(crate) async fn begin(
     let fixed = [("user", ask.user), ("database", ask.database)];
     let parameters = ask.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     frontend::startup_message(fixed.into_iter().chain(parameters), &mut out)?;
-    stream.write_all(&out).await?;
+    say(stream, &out).await?;
     let mut reader = Reader { stream, buffer: BytesMut::with_capacity(CHUNK) };
     let mut proof: Option<sasl::ScramSha256> = None;
     let mut accepted = false;
@@ -286,7 +286,7 @@ pub(crate) async fn begin(
             greeting.messages.extend_from_slice(&raw);
         }
         if !out.is_empty() {
-            reader.stream.write_all(&out).await?;
+            say(reader.stream, &out).await?;
             // It held a password, or what was made of one.
             zeroize::Zeroize::zeroize(&mut out[..]);
         }
@@ -304,7 +304,7 @@ pub(crate) async fn first_row(
 ) -> Result<Vec<Option<String>>, Trouble> {
     let mut out = BytesMut::new();
     frontend::query(sql, &mut out)?;
-    stream.write_all(&out).await?;
+    say(stream, &out).await?;
     let mut reader = Reader { stream, buffer: BytesMut::new() };
     let (mut row, mut refused) = (Vec::new(), None);
     loop {
@@ -331,6 +331,12 @@ pub(crate) async fn first_row(
             _ => {}
         }
     }
+}
+
+/// Writes all of it, and not only into a buffer: TLS keeps what the socket does not take at once.
+async fn say(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    stream.write_all(bytes).await?;
+    stream.flush().await
 }
 
 fn out_of_turn() -> Trouble {
@@ -369,5 +375,45 @@ impl<S: AsyncRead + Unpin> Reader<'_, S> {
         }
         let whole = length + 1;
         Ok((self.buffer.len() >= whole).then(|| self.buffer.split_to(whole)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{BufStream, duplex};
+
+    use super::*;
+
+    /// A stream may keep what is written until it is flushed: TLS does where the socket is busy.
+    #[test]
+    fn nothing_that_is_said_stays_in_a_buffer() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let limit = Duration::from_secs(5);
+        let (ours, mut server) = duplex(1024);
+        let mut ours = BufStream::new(ours);
+        let password = Password::new("pw".to_owned());
+        let ask = Ask { user: "jane", database: "sales", parameters: &[], password: Some(&password) };
+        let serving = async {
+            let length = server.read_u32().await?;
+            server.read_exact(&mut vec![0; usize::try_from(length).unwrap() - 4]).await?;
+            server.write_all(b"R\0\0\0\x08\0\0\0\x03").await?;
+            let mut password = [0; 8];
+            server.read_exact(&mut password).await?;
+            assert_eq!(&password, b"p\0\0\0\x07pw\0");
+            server.write_all(b"R\0\0\0\x08\0\0\0\0Z\0\0\0\x05I").await?;
+            server.read_exact(&mut [0; 14]).await?;
+            server.write_all(b"D\0\0\0\x0b\0\x01\0\0\0\x011C\0\0\0\x0dSELECT 1\0Z\0\0\0\x05I").await
+        };
+        let asking = async {
+            let mut greeting = Greeting::default();
+            begin(&mut ours, &ask, limit, &mut greeting).await?;
+            let row = first_row(&mut ours, "select 1", limit).await?;
+            Ok::<_, Trouble>((greeting, row))
+        };
+        let (told, end) = runtime.block_on(async { tokio::join!(asking, timeout(limit, serving)) });
+        let (greeting, row) = told.unwrap();
+        end.unwrap().unwrap();
+        assert_eq!(greeting.method, Method::Cleartext);
+        assert_eq!(row, [Some("1".to_owned())]);
     }
 }

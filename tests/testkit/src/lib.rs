@@ -28,7 +28,7 @@ mod process;
 mod server;
 mod site;
 
-pub use database::{Database, DatabaseSettings, Tls};
+pub use database::{Database, DatabaseSettings, Held, Tls};
 pub use outcome::Outcome;
 pub use postgres::Postgres;
 pub use process::Running;

@@ -15,6 +15,8 @@ pub(super) struct Told {
     pub(super) clients: u64,
     /// Those that are there.
     pub(super) clients_now: u64,
+    /// Those that wait for a connection to the database.
+    pub(super) queued_now: u64,
     /// Connections to the database that are there.
     pub(super) upstream_now: u64,
     /// The most that there were at once.
@@ -42,6 +44,12 @@ impl Counts {
         self.0.get()
     }
 
+    /// Whether a client has a session, or waits for one.
+    pub(super) fn is_busy(&self) -> bool {
+        let Told { queued_now, upstream_now, .. } = self.told();
+        queued_now + upstream_now > 0
+    }
+
     fn change(&self, change: impl FnOnce(&mut Told)) {
         let mut told = self.0.get();
         change(&mut told);
@@ -51,6 +59,12 @@ impl Counts {
     pub(super) fn came(&self) -> Present<'_> {
         self.change(|told| (told.clients, told.clients_now) = (told.clients + 1, told.clients_now + 1));
         Present { counts: self, leave: |told| told.clients_now -= 1 }
+    }
+
+    /// A client waits for a connection to the database.
+    pub(super) fn queues(&self) -> Present<'_> {
+        self.change(|told| told.queued_now += 1);
+        Present { counts: self, leave: |told| told.queued_now -= 1 }
     }
 
     /// A connection to the database is about to be made.
@@ -63,12 +77,11 @@ impl Counts {
     }
 
     pub(super) fn reached(&self, reachable: bool) {
-        self.change(|told| {
-            told.reachable = Some(reachable);
-            if reachable {
-                told.sessions += 1;
-            }
-        });
+        self.change(|told| told.reachable = Some(reachable));
+    }
+
+    pub(super) fn began(&self) {
+        self.change(|told| told.sessions += 1);
     }
 
     pub(super) fn refused(&self) {

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::FileTypeExt as _;
+use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
@@ -11,7 +11,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket as RawSocket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep_until};
 
 use super::Socket;
 use crate::error::Error;
@@ -34,6 +34,8 @@ pub(crate) enum Listen {
 pub(super) struct Door {
     listeners: Vec<Listener>,
     next: usize,
+    /// Nobody is let in before.
+    closed_until: Instant,
 }
 
 enum Listener {
@@ -56,7 +58,7 @@ impl Door {
                 unix(&path).map(|listener| Listener::Unix(listener, Socket(path.clone()))).map_err(failed)
             }
         });
-        Ok(Self { listeners: listeners.collect::<Result<_, _>>()?, next: 0 })
+        Ok(Self { listeners: listeners.collect::<Result<_, _>>()?, next: 0, closed_until: Instant::now() })
     }
 
     /// Where it listens.
@@ -73,12 +75,13 @@ impl Door {
     /// The next client. Safe to drop and to call again.
     pub(super) async fn knock(&mut self) -> Client {
         loop {
+            sleep_until(self.closed_until).await;
             match std::future::poll_fn(|cx| self.poll(cx)).await {
                 Ok(client) => return client,
                 // No file descriptors, or a client that has gone: the others are not to suffer.
                 Err(error) => {
                     tracing::warn!(%error, "a client could not be let in");
-                    sleep(BREATHER).await;
+                    self.closed_until = Instant::now() + BREATHER;
                 }
             }
         }
@@ -115,7 +118,8 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     TcpListener::from_std(socket.into())
 }
 
-/// Takes the place of a socket that a killed proxy has left, but of nothing else.
+/// Takes the place of a socket that a killed proxy has left, but of nothing else. As with PostgreSQL's own socket, it
+/// is the folder that says who may use it: in a pod, containers of several users do.
 fn unix(path: &Path) -> io::Result<UnixListener> {
     let is_left = path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
         && std::os::unix::net::UnixStream::connect(path)
@@ -123,7 +127,9 @@ fn unix(path: &Path) -> io::Result<UnixListener> {
     if is_left {
         std::fs::remove_file(path)?;
     }
-    UnixListener::bind(path)
+    let listener = UnixListener::bind(path)?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))?;
+    Ok(listener)
 }
 
 /// A client's connection.

@@ -25,6 +25,7 @@ const MOST: usize = 32;
 pub(super) async fn listen(address: SocketAddr) -> Result<TcpListener, Error> {
     let failed = |source| Error::Listen { place: address.to_string(), source };
     let listener = TcpListener::bind(address).await.map_err(failed)?;
+    let address = listener.local_addr().unwrap_or(address);
     tracing::info!(%address, "answering about health");
     Ok(listener)
 }

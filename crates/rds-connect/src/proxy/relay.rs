@@ -10,9 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt as _, ReadBuf, copy_bidirec
 use tokio::sync::{Notify, watch};
 use tokio::time::{sleep, timeout};
 
-use super::client::Refusal;
+use super::Phase;
 use super::counts::Counts;
 use super::door::Client;
+use super::refusal::Refusal;
 use crate::session::Stream;
 
 /// Buffer for each client's way up: queries are short.
@@ -23,17 +24,24 @@ const DOWN: usize = 16 * 1024;
 const PARTING: Duration = Duration::from_secs(5);
 /// The header of a message.
 const HEADER: usize = 5;
+/// The kind of the message by which a client ends its session.
+const TERMINATE: u8 = b'X';
+/// The kind of an error, with which a server ends one.
+const ERROR: u8 = b'E';
 
 /// Passes everything on until both sides have ended, or the proxy is over.
 pub(super) async fn relay(
     client: &mut Client,
     stream: Stream,
-    mut over: watch::Receiver<bool>,
+    mut phase: watch::Receiver<Phase>,
     counts: &Counts,
 ) {
     let parted = Notify::new();
+    let mut client = Listener { client, heard: 0 };
     let mut server = Server {
         stream,
+        said: 0,
+        asked: Frame::default(),
         frame: Frame::default(),
         last_words: BytesMut::new(),
         client_done: false,
@@ -42,7 +50,7 @@ pub(super) async fn relay(
         counts,
     };
     let is_over = {
-        let copying = copy_bidirectional_with_sizes(client, &mut server, UP, DOWN);
+        let copying = copy_bidirectional_with_sizes(&mut client, &mut server, UP, DOWN);
         let mut copying = pin!(copying);
         let lingering = async {
             parted.notified().await;
@@ -52,23 +60,58 @@ pub(super) async fn relay(
             _ = &mut copying => false,
             () = lingering => false,
             // The sender lives as long as the proxy.
-            _ = over.wait_for(|over| *over) => true,
+            _ = phase.wait_for(|phase| *phase == Phase::Over) => true,
         }
     };
-    if is_over && server.frame.is_between() {
-        let _ = timeout(PARTING, client.write_all(&Refusal::over().message())).await;
+    // Never in the middle of a message, which it would become a part of.
+    if is_over && !server.done && server.frame.is_between() && client.heard == server.said {
+        let _ = timeout(PARTING, client.client.write_all(&Refusal::over().message())).await;
     }
     let _ = timeout(PARTING, async {
-        let _ = client.shutdown().await;
+        let _ = client.client.shutdown().await;
         let _ = server.stream.shutdown().await;
     })
     .await;
+}
+
+/// The client's side: knows how much of what the server said has been passed on.
+struct Listener<'c> {
+    client: &'c mut Client,
+    /// Bytes.
+    heard: u64,
+}
+
+impl AsyncRead for Listener<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.client).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Listener<'_> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut *self.client).poll_write(cx, buf))?;
+        self.heard += u64::try_from(written).unwrap_or_default();
+        Poll::Ready(Ok(written))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.client).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Task<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut *self.client).poll_shutdown(cx)
+    }
 }
 
 /// The session's side: knows where its messages begin and end, so that a client of one that is gone without a word can
 /// be told so.
 struct Server<'s> {
     stream: Stream,
+    /// Bytes.
+    said: u64,
+    /// Where the client's messages are.
+    asked: Frame,
+    /// Where its own are.
     frame: Frame,
     /// What is still to be said in the server's place.
     last_words: BytesMut,
@@ -87,7 +130,8 @@ impl Server<'_> {
         }
         self.done = true;
         self.parted.notify_one();
-        if !self.client_done && !self.frame.has_said_goodbye() {
+        let is_expected = self.client_done || self.asked.ends_with(TERMINATE) || self.frame.ends_with(ERROR);
+        if !is_expected {
             self.counts.broke();
             if self.frame.is_between() {
                 self.last_words = Refusal::broken().message();
@@ -105,7 +149,9 @@ impl AsyncRead for Server<'_> {
             let new = &buf.filled()[before..];
             if read.is_ok() && !new.is_empty() {
                 this.frame.follow(new);
-                this.counts.moved(0, u64::try_from(new.len()).unwrap_or_default());
+                let said = u64::try_from(new.len()).unwrap_or_default();
+                this.said += said;
+                this.counts.moved(0, said);
                 return Poll::Ready(Ok(()));
             }
             // A connection that breaks is an end like another.
@@ -122,6 +168,7 @@ impl AsyncWrite for Server<'_> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Task<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         match ready!(Pin::new(&mut self.stream).poll_write(cx, buf)) {
             Ok(written) => {
+                self.asked.follow(&buf[..written]);
                 self.counts.moved(u64::try_from(written).unwrap_or_default(), 0);
                 Poll::Ready(Ok(written))
             }
@@ -142,7 +189,7 @@ impl AsyncWrite for Server<'_> {
     }
 }
 
-/// Where in a message of the server the stream is.
+/// Where in a message a stream is.
 #[derive(Debug, Default)]
 struct Frame {
     header: [u8; HEADER],
@@ -182,9 +229,9 @@ impl Frame {
         self.have == 0 && self.rest == 0
     }
 
-    /// Whether the last message was an error: a server that ends a session says so.
-    fn has_said_goodbye(&self) -> bool {
-        self.is_between() && self.last == b'E'
+    /// Whether the last message is whole, and of this kind.
+    fn ends_with(&self, kind: u8) -> bool {
+        self.is_between() && self.last == kind
     }
 }
 
@@ -203,8 +250,49 @@ mod tests {
                 frame.follow(part);
                 at += part.len();
                 assert_eq!(frame.is_between(), ends.contains(&at), "{cut} {at}");
+                assert_eq!(frame.ends_with(ERROR), at == stream.len(), "{cut} {at}");
             }
-            assert!(frame.has_said_goodbye());
+        }
+    }
+
+    #[test]
+    fn random_messages_are_followed_in_random_parts() {
+        let mut random = fastrand::Rng::with_seed(6);
+        for _ in 0..2_000 {
+            let (mut stream, mut ends) = (Vec::new(), vec![]);
+            for _ in 0..random.usize(1..20) {
+                let body = random.usize(..100);
+                stream.push(random.u8(..));
+                stream.extend(u32::try_from(body + 4).unwrap().to_be_bytes());
+                stream.extend(std::iter::repeat_with(|| random.u8(..)).take(body));
+                ends.push(stream.len());
+            }
+            let (mut frame, mut at) = (Frame::default(), 0);
+            while at < stream.len() {
+                let part = random.usize(1..=(stream.len() - at).min(40));
+                frame.follow(&stream[at..at + part]);
+                at += part;
+                assert_eq!(frame.is_between(), ends.contains(&at));
+            }
+        }
+    }
+
+    #[test]
+    fn no_bytes_are_too_strange_to_follow() {
+        let mut random = fastrand::Rng::with_seed(7);
+        for _ in 0..2_000 {
+            let mut frame = Frame::default();
+            for _ in 0..random.usize(..20) {
+                let count = random.usize(..64);
+                let bytes: Vec<u8> = std::iter::repeat_with(|| random.u8(..)).take(count).collect();
+                frame.follow(&bytes);
+            }
+        }
+        // The shortest lengths, which cannot be.
+        for length in 0..4 {
+            let mut frame = Frame::default();
+            frame.follow(&[b'E', 0, 0, 0, length]);
+            assert!(frame.ends_with(ERROR));
         }
     }
 }
