@@ -182,7 +182,20 @@ fn the_plugin_walks_the_same_chain() {
     let exec = &config["users"][0]["user"]["exec"];
     let args: Vec<&str> =
         exec["args"].as_sequence().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
-    assert_eq!(args, ["token", "--cluster-name", "target", "--region", "us-east-2", "--profile", "cats"]);
+    assert_eq!(
+        args,
+        [
+            "token",
+            "--cluster-name",
+            "target",
+            "--region",
+            "us-east-2",
+            "--output",
+            "json",
+            "--profile",
+            "cats"
+        ]
+    );
     let env: Vec<(&str, &str)> = exec["env"]
         .as_sequence()
         .unwrap()
