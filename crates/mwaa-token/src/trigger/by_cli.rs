@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::channel::{Started, Wanted, Ways};
 use super::run::{Run, Task};
-use crate::command::failure;
+use crate::command::{failure, is_silent};
 use crate::environment::Generation;
 use crate::web_server::{self, POST, Printed, Sending};
 
@@ -47,7 +47,10 @@ pub(super) async fn look(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Opti
     let Some(rows) = rows(&printed.stdout) else {
         return match failure(&printed) {
             Some(why) => Err(failed(&printed, &why)),
-            // Where there is no run, there is a sentence.
+            // Where there is no run, there is a sentence; an answer without a word does not say so.
+            None if is_silent(&printed.stdout) => {
+                Err(CallError::unusable(POST, "Airflow does not list the runs"))
+            }
             None => Ok(None),
         };
     };
