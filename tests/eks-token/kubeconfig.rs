@@ -214,6 +214,20 @@ fn the_plugin_walks_the_same_chain() {
     }
 }
 
+/// kubectl is run in any folder.
+#[test]
+fn paths_are_written_whole() {
+    let site = site();
+    let (config, bundle) = (site.path("aws-config"), site.write("ca.pem", site.sandbox.ca_pem()));
+    let site = site.env("AWS_CONFIG_FILE", "aws-config").env("AWS_CA_BUNDLE", "ca.pem");
+    write_kubeconfig(&site, &[]).assert_exit(0);
+    let written = kubeconfig(&site);
+    let env = written["users"][0]["user"]["exec"]["env"].as_sequence().unwrap();
+    let value = |name: &str| env.iter().find(|item| item["name"] == name).unwrap()["value"].as_str();
+    assert_eq!(value("AWS_CONFIG_FILE"), config.to_str());
+    assert_eq!(value("AWS_CA_BUNDLE"), bundle.to_str());
+}
+
 #[test]
 fn keys_of_the_environment_are_never_written() {
     let world = format!(
