@@ -51,15 +51,12 @@ pub(crate) fn failure(printed: &Printed) -> Option<String> {
         return Some(last.map_or_else(|| format!("the web server says {status}"), str::to_owned));
     }
     let last = last?;
+    let silent =
+        stdout.split(|byte| *byte == b'\n').all(|line| line.trim_ascii().is_empty() || is_logged(line));
     let usage = last.starts_with("airflow command error:")
         || last.starts_with("airflow ") && last.contains(": error: ");
-    let raised = is_silent(stdout) && ends_in_exception(stderr);
+    let raised = silent && ends_in_exception(stderr);
     (usage || raised).then(|| last.to_owned())
-}
-
-/// Whether a command has printed nothing but lines of the log.
-pub(crate) fn is_silent(stdout: &[u8]) -> bool {
-    stdout.split(|byte| *byte == b'\n').all(|line| line.trim_ascii().is_empty() || is_logged(line))
 }
 
 /// Whether Airflow has logged this line: `[2026-01-31T06:00:00.000+0000] {plugins.py:37} INFO - …`.

@@ -5,9 +5,12 @@ use serde_json::Value;
 
 use super::channel::{Started, Wanted, Ways};
 use super::run::{Run, Task};
-use crate::command::{failure, is_silent};
+use crate::command::failure;
 use crate::environment::Generation;
 use crate::web_server::{self, POST, Printed, Sending};
+
+/// What Airflow's command line prints where it has no rows; as JSON that is `[]`, unless an old version has no such form.
+const NO_ROWS: &str = "No data found";
 
 pub(super) async fn start(ways: &Ways<'_>, wanted: &Wanted, id: &str) -> Result<Started, CallError> {
     let conf = wanted.conf.as_ref().map(Value::to_string);
@@ -47,11 +50,9 @@ pub(super) async fn look(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Opti
     let Some(rows) = rows(&printed.stdout) else {
         return match failure(&printed) {
             Some(why) => Err(failed(&printed, &why)),
-            // Where there is no run, there is a sentence; an answer without a word does not say so.
-            None if is_silent(&printed.stdout) => {
-                Err(CallError::unusable(POST, "Airflow does not list the runs"))
-            }
-            None => Ok(None),
+            // Anything else – nothing at all, half a list – does not say that there is no run.
+            None if String::from_utf8_lossy(&printed.stdout).contains(NO_ROWS) => Ok(None),
+            None => Err(CallError::unusable(POST, "Airflow does not list the runs")),
         };
     };
     Ok(rows.iter().filter_map(|row| Run::read(dag_id, row)).find(|run| run.id == id))
