@@ -20,12 +20,15 @@ fn hiccups_are_borne() {
 }
 
 #[test]
-fn silence_ends_with_the_timeout() {
-    for operation in OPERATIONS {
+fn silence_ends_with_the_timeout_and_the_hop_is_told() {
+    for (operation, silent) in OPERATIONS.into_iter().zip([1, 2, 1]) {
         let site = site();
         site.sandbox.add_fault(Fault::new("sts", operation, FaultKind::Hang).for_ever()).unwrap();
         let outcome = site.run(["--timeout", "1s"]);
-        outcome.assert_exit(75).assert_says("--timeout");
+        outcome.assert_exit(75).assert_says(&format!("hop {silent} of 2")).assert_says("within --timeout");
+        let hops: Vec<_> = (1..=2).map(|number| hop(&outcome, number)["outcome"].clone()).collect();
+        let expected = if silent == 1 { ["unavailable", "not_reached"] } else { ["ok", "unavailable"] };
+        assert_eq!(hops, expected, "{operation}");
         assert!(outcome.elapsed < Duration::from_secs(4), "{:?}", outcome.elapsed);
     }
 }

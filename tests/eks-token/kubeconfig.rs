@@ -182,7 +182,20 @@ fn the_plugin_walks_the_same_chain() {
     let exec = &config["users"][0]["user"]["exec"];
     let args: Vec<&str> =
         exec["args"].as_sequence().unwrap().iter().map(|arg| arg.as_str().unwrap()).collect();
-    assert_eq!(args, ["token", "--cluster-name", "target", "--region", "us-east-2", "--profile", "cats"]);
+    assert_eq!(
+        args,
+        [
+            "token",
+            "--cluster-name",
+            "target",
+            "--region",
+            "us-east-2",
+            "--output",
+            "json",
+            "--profile",
+            "cats"
+        ]
+    );
     let env: Vec<(&str, &str)> = exec["env"]
         .as_sequence()
         .unwrap()
@@ -199,6 +212,20 @@ fn the_plugin_walks_the_same_chain() {
     ] {
         assert!(env.contains(&expected), "{expected:?} in {env:?}");
     }
+}
+
+/// kubectl is run in any folder.
+#[test]
+fn paths_are_written_whole() {
+    let site = site();
+    let (config, bundle) = (site.path("aws-config"), site.write("ca.pem", site.sandbox.ca_pem()));
+    let site = site.env("AWS_CONFIG_FILE", "aws-config").env("AWS_CA_BUNDLE", "ca.pem");
+    write_kubeconfig(&site, &[]).assert_exit(0);
+    let written = kubeconfig(&site);
+    let env = written["users"][0]["user"]["exec"]["env"].as_sequence().unwrap();
+    let value = |name: &str| env.iter().find(|item| item["name"] == name).unwrap()["value"].as_str();
+    assert_eq!(value("AWS_CONFIG_FILE"), config.to_str());
+    assert_eq!(value("AWS_CA_BUNDLE"), bundle.to_str());
 }
 
 #[test]

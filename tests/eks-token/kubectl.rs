@@ -59,6 +59,15 @@ fn one_plugin_serves_the_whole_of_a_kubectl() {
     assert_eq!(site.sandbox.count("sts", "AssumeRole"), before + 1);
 }
 
+/// Variables of the pod that are meant for the jobs beside kubectl.
+#[test]
+fn the_form_of_results_is_not_that_of_the_plugin() {
+    let site = site();
+    write_kubeconfig(&site, &[]).assert_exit(0);
+    let site = site.env("JOB_OUTPUT", "text");
+    shown(&kubectl(&site, &["get", "namespaces", "-o", "name"]));
+}
+
 #[test]
 fn the_plugin_is_found_by_path_too() {
     let site = site();

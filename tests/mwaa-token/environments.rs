@@ -95,3 +95,24 @@ fn refusals_and_troubles() {
         site.run([args]).assert_exit(75).assert_says("later");
     }
 }
+
+/// What starts nothing has no wait that would end it.
+#[test]
+fn silence_ends_with_the_timeout() {
+    for (operation, args) in [
+        ("ListEnvironments", &["environments"][..]),
+        ("GetEnvironment", &["describe"]),
+        ("CreateCliToken", &["cli"]),
+        ("GetEnvironment", &["web"]),
+        ("InvokeRestApi", &["rest", "GET", "/dags"]),
+        ("GetEnvironment", &["dags", "list"]),
+        ("GetEnvironment", &["trigger", "etl", "--check"]),
+        ("GetEnvironment", &["trigger", "etl"]),
+    ] {
+        let site = pod("", "");
+        spoil(&site, fault(operation, FaultKind::Hang).for_ever());
+        let outcome = site.run(args.iter().chain(&["--timeout", "1s"]));
+        outcome.assert_exit(75).assert_says("--timeout");
+        assert!(outcome.elapsed < std::time::Duration::from_secs(4), "{args:?}: {:?}", outcome.elapsed);
+    }
+}

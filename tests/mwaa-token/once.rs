@@ -173,3 +173,29 @@ fn the_id_is_made_of_the_key_and_nothing_else() {
     }
     assert_eq!(started(&site), 3);
 }
+
+/// What is no list says nothing: it might be taken for a run that is gone.
+#[test]
+fn a_list_of_runs_that_is_none_says_nothing() {
+    let log = "[2026-01-01T00:00:00.000+0000] {dagbag.py:588} INFO - Filling up the DagBag\n";
+    for (stdout, found) in [
+        (String::new(), None),
+        (log.to_owned(), None),
+        (format!("{log}[{{\"dag_id\": \"etl\", \"run"), None),
+        (format!("{log}No data found\n"), Some(false)),
+        (format!("{log}[]\n"), Some(false)),
+    ] {
+        let answer = format!(
+            "[[mwaa.environments.commands]]\ncommand = 'dags list-runs'\nstdout = '''\n{stdout}'''\n"
+        );
+        let site = pod("", &format!("{QUICK}\n{answer}"));
+        let outcome = site.run(keyed(&["--channel", "cli", "--no-wait"]));
+        match found {
+            Some(found) => assert_eq!(outcome.assert_exit(0).json()["adopted"], found, "{stdout}"),
+            None => {
+                outcome.assert_exit(75).assert_says("could not be looked for").assert_says("does not list");
+            }
+        }
+        assert_eq!(started(&site), usize::from(found.is_some()), "{stdout}");
+    }
+}

@@ -160,7 +160,24 @@ fn refusals_name_the_action() {
         .assert_exit(77);
 }
 
-/// Nothing is begun by these, so that it is tried again; a hang is told as what it is.
+/// The conflict is with another run's date, and not with what an attempt before it has left.
+#[test]
+fn a_date_that_is_taken_after_a_start_without_a_clear_answer() {
+    for (args, at) in [(trigger(&[]), 2), (keyed(&[]), 3)] {
+        let site = pod("", ENDLESS);
+        let date = ["--logical-date", "2026-01-31T06:00:00Z"];
+        site.run(trigger(&["--no-wait"]).iter().chain(&date)).assert_exit(0);
+        let asked = calls(&site, "InvokeRestApi").len();
+        spoil(&site, fault("InvokeRestApi", status(400, "RestApiServerException", "")).from(at));
+        site.run(args.iter().chain(&date)).assert_exit(65).assert_says("check --logical-date");
+        // The start that is spoilt, the one that is refused, and the look for what the first has left.
+        let sent = calls(&site, "InvokeRestApi").len() - asked;
+        assert!(sent > usize::try_from(at).unwrap() + 1, "{sent}");
+        assert_eq!(started(&site), 1);
+    }
+}
+
+/// Nothing is begun by these, so that it is tried again.
 #[test]
 fn troubles_before_the_start() {
     for operation in ["GetEnvironment", "InvokeRestApi"] {

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# The documented jobs against a local AWS: a pod of account 111111111111 runs Glue jobs, invokes functions, asks a model
-# and reaches a cluster of account 222222222222.
+# The documented jobs against a local AWS: a pod of account 111111111111 runs Glue jobs, invokes functions, asks a model,
+# runs a DAG and reaches a cluster of account 222222222222.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cargo build --quiet -p sandbox -p glue-trigger -p lambda-invoke -p sagemaker-invoke -p eks-token -p chain-check
+cargo build --quiet -p sandbox -p glue-trigger -p lambda-invoke -p sagemaker-invoke -p mwaa-token -p eks-token -p chain-check
 bin=$PWD/target/debug
 dir=$(mktemp -d)
 trap 'kill "$sandbox" 2>/dev/null || true; wait "$sandbox" 2>/dev/null || true; rm -rf "$dir"' EXIT
@@ -14,6 +14,7 @@ sandbox=$!
 for _ in $(seq 100); do [ -f "$dir/env" ] && break; sleep 0.1; done
 
 url=$(sed -n 's/^AWS_ENDPOINT_URL=//p' "$dir/env")
+proxy=$(sed -n 's/^SANDBOX_PROXY_URL=//p' "$dir/env")
 
 # What the pod has mounted: the ConfigMap with the two profiles, and the projected token.
 cat >"$dir/aws-config" <<CONFIG
@@ -36,7 +37,7 @@ pod() {
   shift
   local code=0
   env -i AWS_PROFILE=external AWS_DEFAULT_REGION=us-east-2 AWS_CONFIG_FILE="$dir/aws-config" \
-    AWS_ENDPOINT_URL="$url" AWS_CA_BUNDLE="$dir/ca.pem" HOSTNAME=demo JOB_LOG_FORMAT=text \
+    AWS_ENDPOINT_URL="$url" AWS_CA_BUNDLE="$dir/ca.pem" HOSTNAME=demo JOB_LOG_FORMAT=text ${also:+"${also[@]}"} \
     "$bin/$program" "$@" || code=$?
   echo; echo "exit code $code"
   [ "$code" = "$expected" ] || { echo "expected $expected" >&2; exit 1; }
@@ -58,8 +59,13 @@ expected=0 pod lambda-invoke --function-name nightly-report --batch "$dir/orders
 echo; echo "A model behind a SageMaker endpoint."
 expected=0 pod sagemaker-invoke endpoint --endpoint-name scoring --content-type text/csv --body "1,2,3"
 
-echo; echo "What the local AWS saw:"
-cat "$dir/requests"
+# Web servers of MWAA have hosts of their own, and its API has several: a proxy leads them all to the local AWS.
+also=(HTTPS_PROXY="$proxy" AWS_ENDPOINT_URL_MWAA=https://airflow.us-east-2.amazonaws.com)
+echo; echo "A run of a DAG, and Airflow's own command line."
+expected=0 pod mwaa-token trigger nightly --environment-name orchestrator --poll-interval 500ms --idempotency-key demo-1
+expected=0 pod mwaa-token run --environment-name orchestrator -- version
+also=()
+
 echo; echo "Who the two roles are."
 expected=0 pod chain-check --output text
 echo; echo "kubectl in a cluster of the other account."
@@ -69,3 +75,6 @@ if kubectl=$(command -v kubectl); then
   env -i AWS_DEFAULT_REGION=us-east-2 AWS_ENDPOINT_URL="$url" KUBECONFIG="$dir/kubeconfig" HOME="$dir" \
     "$kubectl" get pods --namespace kube-system
 fi
+
+echo; echo "What the local AWS saw:"
+cat "$dir/requests"

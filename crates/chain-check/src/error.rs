@@ -5,9 +5,6 @@ use job_runtime::{Exit, Failure};
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// It took longer than `--timeout`.
-    #[error("the chain was not walked to its end within --timeout")]
-    Timeout,
     /// A signal ended this program first.
     #[error("ended by {}", if *.0 == Exit::Interrupted { "SIGINT" } else { "SIGTERM" })]
     Interrupted(Exit),
@@ -16,7 +13,6 @@ pub enum Error {
 impl Failure for Error {
     fn exit(&self) -> Exit {
         match self {
-            Self::Timeout => Exit::Unavailable,
             Self::Interrupted(exit) => *exit,
         }
     }

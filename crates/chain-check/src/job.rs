@@ -5,7 +5,7 @@ use std::time::SystemTime;
 use aws_smithy_types::DateTime;
 use chained_credentials::{Chain, ChainError, Hop, HopKind, TokenClaims, Visit, role_of_session};
 use job_runtime::{Context, Exit, Failure, Output, Report, json, rfc3339};
-use tokio::time::sleep_until;
+use tokio::time::timeout_at;
 
 use crate::Error;
 use crate::policy::{Baggage, needed, to_mend};
@@ -25,14 +25,13 @@ pub struct Request {
 /// Walks the chains, within `--timeout`.
 ///
 /// # Errors
-/// Only what keeps it from an end: a hop that fails is part of the result.
+/// Only a signal: a hop that fails, or does not answer in time, is part of the result.
 pub async fn run(request: Request, ctx: &Context) -> Result<Report, Error> {
     let findings = tokio::select! {
         findings = walk_all(&request, ctx) => findings,
         () = ctx.cancelled() => {
             return Err(Error::Interrupted(ctx.interruption().unwrap_or(Exit::Terminated)));
         }
-        () = sleep_until(ctx.deadline()) => return Err(Error::Timeout),
     };
     let result = match request.output {
         Output::Json => json(&findings),
@@ -52,7 +51,7 @@ async fn walk_all(request: &Request, ctx: &Context) -> Findings {
     for profile in &request.profiles {
         let planned = ctx.plan(profile.as_deref()).await;
         let found = match planned {
-            Ok(chain) => walk(&chain, request).await,
+            Ok(chain) => walk(&chain, request, ctx).await,
             Err(error) => ChainFound {
                 profile: None,
                 outcome: error.exit().name(),
@@ -70,13 +69,16 @@ async fn walk_all(request: &Request, ctx: &Context) -> Findings {
 }
 
 /// Visits the hops of a chain until one fails; the hops behind it are told as planned.
-async fn walk(chain: &Chain, request: &Request) -> ChainFound {
+async fn walk(chain: &Chain, request: &Request, ctx: &Context) -> ChainFound {
     let hops = chain.hops();
     let mut found = Vec::with_capacity(hops.len());
-    let mut failed: Option<ChainError> = None;
+    let mut failed: Option<Broken> = None;
     let (mut caller, mut baggage) = (None, Baggage::default());
     for hop in &hops {
-        let visited = if failed.is_none() { Some(chain.visit(hop).await) } else { None };
+        let visited = match failed {
+            Some(_) => None,
+            None => Some(in_time(hop, hops.len(), ctx, chain.visit(hop)).await),
+        };
         let me = role_of(hop, visited.as_ref().and_then(|visited| visited.as_ref().ok()));
         let policies = || needed(hop, (caller.as_deref(), me.as_deref()), baggage, request.show_external_id);
         let mut told = planned(hop, hops.len());
@@ -84,15 +86,10 @@ async fn walk(chain: &Chain, request: &Request) -> ChainFound {
             None => {}
             Some(Ok(visit)) => visit_told(&mut told, visit),
             Some(Err(error)) => {
-                told.outcome = error.exit().name();
-                if let ChainError::Hop(hop) = &error {
-                    told.policies = to_mend(policies(), hop.code.as_deref(), &hop.message);
-                    told.failure = Some(FailureFound {
-                        code: hop.code.clone(),
-                        message: hop.message.clone(),
-                        request_id: hop.request_id.clone(),
-                        to_mend: hop.advice.clone(),
-                    });
+                told.outcome = error.exit.name();
+                if let Some(failure) = &error.failure {
+                    told.policies = to_mend(policies(), failure.code.as_deref(), &failure.message);
+                    told.failure = Some(failure.clone());
                 }
                 failed = Some(error);
             }
@@ -104,21 +101,69 @@ async fn walk(chain: &Chain, request: &Request) -> ChainFound {
         baggage = baggage.and(hop);
         caller = me;
     }
-    if failed.is_none() {
+    if failed.is_none()
+        && let Some(last) = hops.last()
+    {
         // All sessions are there: what is left to see is the account that the chain ends in.
-        failed = chain.walk().await.err();
+        failed = in_time(last, hops.len(), ctx, chain.walk()).await.err();
     }
-    let exit = failed.as_ref().map_or(Exit::Ok, Failure::exit);
+    let exit = failed.as_ref().map_or(Exit::Ok, |failed| failed.exit);
     ChainFound {
         profile: None,
         outcome: exit.name(),
         chain: Some(chain.describe().to_owned()),
         region: Some(chain.region().to_owned()),
-        error: failed.as_ref().map(ToString::to_string),
+        error: failed.as_ref().map(|failed| failed.error.clone()),
         hops: found,
         exit,
-        request_id: failed.as_ref().and_then(ChainError::request_id).map(str::to_owned),
+        request_id: failed.and_then(|failed| failed.request_id),
     }
+}
+
+/// Why a chain leads no further.
+struct Broken {
+    exit: Exit,
+    error: String,
+    request_id: Option<String>,
+    /// What a hop says of it.
+    failure: Option<FailureFound>,
+}
+
+impl From<ChainError> for Broken {
+    fn from(error: ChainError) -> Self {
+        let failure = if let ChainError::Hop(hop) = &error {
+            Some(FailureFound {
+                code: hop.code.clone(),
+                message: hop.message.clone(),
+                request_id: hop.request_id.clone(),
+                to_mend: hop.advice.clone(),
+            })
+        } else {
+            None
+        };
+        let request_id = error.request_id().map(str::to_owned);
+        Self { exit: error.exit(), error: error.to_string(), request_id, failure }
+    }
+}
+
+/// What comes of a step of the walk; after `--timeout`, at which hop it had to end.
+async fn in_time<T>(
+    hop: &Hop,
+    of: usize,
+    ctx: &Context,
+    step: impl Future<Output = Result<T, ChainError>>,
+) -> Result<T, Broken> {
+    let Ok(done) = timeout_at(ctx.deadline(), step).await else {
+        let message = "no answer within --timeout".to_owned();
+        let to_mend = vec!["the way to STS: endpoint, proxy, security group".to_owned()];
+        return Err(Broken {
+            exit: Exit::Unavailable,
+            error: format!("hop {} of {of}: {} got {message}; check {}", hop.number, hop.action, to_mend[0]),
+            request_id: None,
+            failure: Some(FailureFound { code: None, message, request_id: None, to_mend }),
+        });
+    };
+    done.map_err(Broken::from)
 }
 
 /// The role that a hop becomes, as policies name it: from the plan, which has its path, else from its session.

@@ -72,7 +72,7 @@ pub(crate) struct TokenFound {
 }
 
 /// Why a hop failed.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 pub(crate) struct FailureFound {
     pub(crate) code: Option<String>,
     pub(crate) message: String,

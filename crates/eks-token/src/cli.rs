@@ -4,6 +4,7 @@
 
 use std::path::PathBuf;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use job_runtime::{Options, OutputArgs};
 
@@ -70,15 +71,15 @@ struct KubeconfigArgs {
     kubeconfig: Option<String>,
 
     /// Name of the context, and of its user [default: the cluster's ARN]
-    #[arg(long, env = "EKS_ALIAS", value_name = "NAME")]
+    #[arg(long, env = "EKS_ALIAS", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     alias: Option<String>,
 
     /// Name of the user [default: that of the context]
-    #[arg(long, env = "EKS_USER_ALIAS", value_name = "NAME")]
+    #[arg(long, env = "EKS_USER_ALIAS", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     user_alias: Option<String>,
 
     /// Namespace of the context
-    #[arg(long, short = 'n', env = "EKS_NAMESPACE", value_name = "NAME")]
+    #[arg(long, short = 'n', env = "EKS_NAMESPACE", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
 
     /// Leave the current context as it is, if there is one
@@ -86,7 +87,13 @@ struct KubeconfigArgs {
     keep_current_context: bool,
 
     /// The program that kubectl runs for a token: a name on its PATH, or a path
-    #[arg(long, env = "EKS_EXEC_COMMAND", value_name = "PROGRAM", default_value = "eks-token")]
+    #[arg(
+        long,
+        env = "EKS_EXEC_COMMAND",
+        value_name = "PROGRAM",
+        default_value = "eks-token",
+        value_parser = NonEmptyStringValueParser::new()
+    )]
     exec_command: String,
 
     /// Version of the plugin's interface; v1 needs kubectl 1.22
@@ -192,5 +199,9 @@ mod tests {
         };
         assert_eq!(files(&[]), [PathBuf::from("/home/me/.kube/config")]);
         assert_eq!(files(&["--kubeconfig", "/a:/b"]), [PathBuf::from("/a"), PathBuf::from("/b")]);
+        // A context without a name is one that nobody can use.
+        for option in ["--alias", "--user-alias", "--namespace", "--exec-command"] {
+            assert!(request(&["x", "kubeconfig", "--cluster-name", "t", option, ""]).is_err(), "{option}");
+        }
     }
 }

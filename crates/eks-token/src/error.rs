@@ -54,7 +54,7 @@ pub enum Error {
         member: &'static str,
     },
     /// The kubeconfig cannot be read or written.
-    #[error("could not {what} {}: {source}", path.display())]
+    #[error("could not {what} {}: {source}; check --kubeconfig, or KUBECONFIG", path.display())]
     File {
         /// `read`, `write`, …
         what: &'static str,

@@ -202,7 +202,9 @@ fn entry(asked: &Kubeconfig, described: &Value, handover: Handover, region: &str
     let id = if outpost { text("id", "/id")? } else { name.clone() };
     let context = asked.alias.clone().unwrap_or_else(|| cluster.clone());
     let Handover { args, env } = handover;
-    let own_args = ["token", "--cluster-name", &id, "--region", region].map(str::to_owned);
+    // The form as well: JOB_OUTPUT of the pod that kubectl runs in is meant for others.
+    let own_args =
+        ["token", "--cluster-name", &id, "--region", region, "--output", "json"].map(str::to_owned);
     // kubectl shows what its plugins say, and they are not the main process of a container.
     let quiet = [("RUST_LOG", "warn".to_owned()), ("JOB_TERMINATION_LOG", "/dev/null".to_owned())];
     Ok(Entry {

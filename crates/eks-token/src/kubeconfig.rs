@@ -46,7 +46,9 @@ pub(crate) fn has_cluster(text: &str, name: &str) -> bool {
 /// The text of the kubeconfig `before` with `entry` in it, and whether its context is new. What is in an entry of the
 /// same name and says nothing about server and user stays: a proxy, a namespace, extensions.
 pub(crate) fn merge(before: &str, entry: &Entry) -> Result<(String, bool), String> {
-    let config: Value = serde_yaml_ng::from_str(before).map_err(|error| not_yaml(&error))?;
+    let mut config: Value = serde_yaml_ng::from_str(before).map_err(|error| not_yaml(&error))?;
+    // Aliases are resolved by the parser; a merge key would be written in quotes, which make it any other key.
+    config.apply_merge().map_err(|error| not_yaml(&error))?;
     let mut config = match config {
         Value::Null => Mapping::new(),
         Value::Mapping(config) => config,

@@ -3,6 +3,7 @@
 use crate::Binary;
 use crate::cli::Common;
 use crate::context;
+use crate::env;
 use crate::error::Failure;
 use crate::exit::Exit;
 use crate::http::Network;
@@ -16,6 +17,8 @@ const READ_ATTEMPTS: u32 = 3;
 /// Variables that say where credentials come from and hold none themselves.
 const PASSED_ON: [&str; 4] =
     [aws::CONFIG_FILE, aws::SHARED_CREDENTIALS_FILE, aws::PROFILE, aws::DEFAULT_PROFILE];
+/// Those handed over that are paths: the other process may be in another folder.
+const PATHS: [&str; 3] = [aws::CONFIG_FILE, aws::SHARED_CREDENTIALS_FILE, env::CA_BUNDLE];
 
 /// A chain that cannot be planned: a profile, a file, a variable, a bundle. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -80,8 +83,15 @@ impl Origin {
     pub(crate) fn handover(&self) -> Handover {
         let args = self.common.handover_args();
         let passed_on = |name: &&'static str| Some((*name, self.vars.get(name)?.to_owned()));
-        let mut env: Vec<_> = PASSED_ON.iter().filter_map(passed_on).collect();
-        env.extend(self.common.handover_env());
-        Handover { args, env }
+        let mut vars: Vec<_> = PASSED_ON.iter().filter_map(passed_on).collect();
+        vars.extend(self.common.handover_env());
+        for (name, value) in &mut vars {
+            // `~` is for whoever reads it to resolve.
+            if PATHS.contains(name) && !value.starts_with('~') {
+                *value = std::path::absolute(&*value)
+                    .map_or_else(|_| value.clone(), |path| path.display().to_string());
+            }
+        }
+        Handover { args, env: vars }
     }
 }

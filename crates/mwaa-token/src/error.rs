@@ -120,6 +120,11 @@ pub enum Error {
         /// What happened to the start.
         source: CallError,
     },
+    /// What starts nothing took longer than `--timeout`.
+    #[error(
+        "it took longer than --timeout; check the way to AWS (endpoint, proxy, security group), or give it more time"
+    )]
+    TooLong,
     /// Our wait is over, the run is not.
     #[error("run {id} has not ended within {}: {}", Human(*.timeout), last_seen(state.as_deref()))]
     Deadline {
@@ -268,7 +273,7 @@ impl Failure for Error {
             | Self::NotStarted { source, .. } => source.exit(),
             Self::CommandUnknown { .. } | Self::RestUnknown { .. } | Self::Unknown { .. } => Exit::Unknown,
             // The key makes the next start safe, so this is for a retry to settle.
-            Self::Unsettled { .. } => Exit::Unavailable,
+            Self::Unsettled { .. } | Self::TooLong => Exit::Unavailable,
             Self::Deadline { .. } => Exit::Timeout,
             Self::Lost { source, .. } => match source.exit() {
                 // A retry would be refused as well.
@@ -298,6 +303,7 @@ impl Failure for Error {
             | Self::Paused { .. }
             | Self::DateTaken { .. }
             | Self::TooManyReruns { .. }
+            | Self::TooLong
             | Self::Deadline { .. }
             | Self::Gone { .. }
             | Self::NoFolder { .. }

@@ -5,12 +5,13 @@ use std::time::Duration;
 use aws_sdk_mwaa::Client;
 use job_runtime::{Context, Output, Report, aligned, json};
 use serde::Serialize;
+use tokio::time::timeout_at;
 
 use crate::check::check;
 use crate::dags::{Dags, dags};
 use crate::environment::Environment;
 use crate::error::Error;
-use crate::mwaa::{Ask, Mwaa, environments};
+use crate::mwaa::{Ask, Method, Mwaa, environments};
 use crate::trigger::{Trigger, trigger};
 use crate::{command, rest, tokens};
 
@@ -52,14 +53,36 @@ pub(crate) enum Task {
     Dags(Dags),
 }
 
-/// Does what is asked for.
+impl Task {
+    /// Whether something may go on without us: then the end of the wait is told together with what is known of it.
+    fn starts(&self) -> bool {
+        match self {
+            Self::Run(_) | Self::Trigger(_) => true,
+            Self::Rest(ask) => ask.method != Method::Get,
+            Self::CliToken | Self::WebLogin | Self::Describe | Self::Dags(_) => false,
+        }
+    }
+}
+
+/// Does what is asked for, within `--timeout`.
 ///
 /// # Errors
 /// Everything that leaves no result.
 pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -> Result<Report, Error> {
     if ctx.check() {
-        return Ok(Box::pin(check(client, request, ctx)).await);
+        let checked = Box::pin(check(client, request, ctx));
+        return timeout_at(ctx.deadline(), checked).await.map_err(|_| Error::TooLong);
     }
+    let done = Box::pin(carry_out(client, request, ctx));
+    match &request.work {
+        Work::In(_, task) if task.starts() => done.await,
+        Work::In(..) | Work::Environments => {
+            timeout_at(ctx.deadline(), done).await.map_err(|_| Error::TooLong)?
+        }
+    }
+}
+
+async fn carry_out(client: &Client, request: &Request, ctx: &Context) -> Result<Report, Error> {
     let output = request.output;
     let (name, task) = match &request.work {
         Work::Environments => return list(client, output, ctx).await,

@@ -71,7 +71,8 @@ pub(crate) async fn trigger(
     output: Output,
     ctx: &Context,
 ) -> Result<Report, Error> {
-    let environment = Box::pin(usable(&mwaa, ctx)).await?;
+    let looked = timeout_at(ctx.deadline(), Box::pin(usable(&mwaa, ctx))).await;
+    let environment = looked.map_err(|_| Error::TooLong)??;
     let ways = Ways::new(mwaa, &environment, trigger.channel, ctx);
     let begun = begin(&ways, trigger, ctx).await?;
     let dag = trigger.wanted.dag_id.as_str();

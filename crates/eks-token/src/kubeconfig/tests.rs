@@ -152,3 +152,20 @@ fn clusters_are_found_by_name() {
     assert!(!has_cluster(&text, "target"));
     assert!(!has_cluster("{", ARN));
 }
+
+#[test]
+fn what_a_merge_key_brings_in_stays() {
+    let before = "\
+clusters:
+- name: a
+  cluster: &shared {server: 'https://a', proxy-url: 'http://proxy'}
+- name: b
+  cluster: {<<: *shared, server: 'https://b'}
+";
+    let (text, _) = merge(before, &entry()).unwrap();
+    assert_eq!(
+        value(&text)["clusters"][1]["cluster"],
+        value("{server: 'https://b', proxy-url: 'http://proxy'}")
+    );
+    assert!(merge("clusters: {<<: 1}", &entry()).is_err());
+}

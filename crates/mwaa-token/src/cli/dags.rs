@@ -17,7 +17,7 @@ pub(super) enum DagsArgs {
     List(ListArgs),
     /// Upload files, and folders with all that is in them; what is there already is replaced
     Upload(UploadArgs),
-    /// Delete files
+    /// Delete files; S3 says the same of one that is not there
     Delete(DeleteArgs),
 }
 

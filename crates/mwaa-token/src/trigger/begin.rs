@@ -134,7 +134,11 @@ async fn start(
         }
         may_have_started.set(true);
         let source = match ways.start(&trigger.wanted, id).await {
-            Ok(Started::Exists(_)) if unclear => return Ok(Started::New),
+            // The run of an attempt before this one; or else it is the logical date that is taken.
+            Ok(Started::Exists(said)) if unclear => {
+                let there = ways.look(dag, id).await;
+                return Ok(if matches!(there, Ok(None)) { Started::Exists(said) } else { Started::New });
+            }
             Ok(started) => return Ok(started),
             Err(source) => source,
         };

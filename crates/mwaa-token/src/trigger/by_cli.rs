@@ -9,6 +9,9 @@ use crate::command::failure;
 use crate::environment::Generation;
 use crate::web_server::{self, POST, Printed, Sending};
 
+/// What Airflow's command line prints where it has no rows; as JSON that is `[]`, unless an old version has no such form.
+const NO_ROWS: &str = "No data found";
+
 pub(super) async fn start(ways: &Ways<'_>, wanted: &Wanted, id: &str) -> Result<Started, CallError> {
     let conf = wanted.conf.as_ref().map(Value::to_string);
     let mut words = vec!["dags", "trigger", &wanted.dag_id, "--run-id", id, "-o", "json"];
@@ -47,8 +50,9 @@ pub(super) async fn look(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Opti
     let Some(rows) = rows(&printed.stdout) else {
         return match failure(&printed) {
             Some(why) => Err(failed(&printed, &why)),
-            // Where there is no run, there is a sentence.
-            None => Ok(None),
+            // Anything else – nothing at all, half a list – does not say that there is no run.
+            None if String::from_utf8_lossy(&printed.stdout).contains(NO_ROWS) => Ok(None),
+            None => Err(CallError::unusable(POST, "Airflow does not list the runs")),
         };
     };
     Ok(rows.iter().filter_map(|row| Run::read(dag_id, row)).find(|run| run.id == id))
