@@ -36,5 +36,5 @@ pub use self::count::RowCount;
 pub use self::lexer::{Dialect, Lexer, Parameter, Token, Use, is_name};
 pub use self::rows::{Form, Rows};
 pub use self::shown::shown;
-pub use self::source::{Source, read};
+pub use self::source::{Source, Sources, read};
 pub use self::statement::{Fault, Origin, Statement, split};

@@ -1,10 +1,11 @@
 //! Where SQL comes from: options, files, standard input, the folder of a `ConfigMap`.
 
 use std::fs;
+use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
 
-use clap::ArgMatches;
 use clap::parser::ValueSource;
+use clap::{ArgMatches, Args, Command, FromArgMatches};
 use job_runtime::input;
 
 use crate::lexer::Dialect;
@@ -24,7 +25,7 @@ pub enum Source {
 impl Source {
     /// The sources that the options `sql`, `sql_file` and `sql_dir` name, in the order in which they stand on the command
     /// line. Variables count where there is none.
-    pub fn in_order(matches: &ArgMatches) -> Vec<Self> {
+    fn in_order(matches: &ArgMatches) -> Vec<Self> {
         let mut sources = Self::that_came(ValueSource::CommandLine, matches);
         sources.sort_by_key(|(place, _)| *place);
         if sources.is_empty() {
@@ -45,6 +46,42 @@ impl Source {
         let folders = matches.get_many::<PathBuf>("sql_dir").into_iter().flatten().cloned().map(Self::Folder);
         sources.extend(places("sql_dir").zip(folders).filter(|_| there("sql_dir")));
         sources
+    }
+}
+
+/// The sources of SQL in their order, as clap's `Args`: `A` declares the options `sql`, `sql_file` and `sql_dir`, with the
+/// names and variables of its binary.
+#[derive(Debug)]
+pub struct Sources<A> {
+    /// As they stand on the command line, or in the variables where none stands there.
+    pub list: Vec<Source>,
+    options: PhantomData<A>,
+}
+
+impl<A> Default for Sources<A> {
+    fn default() -> Self {
+        Self { list: Vec::new(), options: PhantomData }
+    }
+}
+
+impl<A> FromArgMatches for Sources<A> {
+    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
+        Ok(Self { list: Source::in_order(matches), options: PhantomData })
+    }
+
+    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
+        *self = Self::from_arg_matches(matches)?;
+        Ok(())
+    }
+}
+
+impl<A: Args> Args for Sources<A> {
+    fn augment_args(command: Command) -> Command {
+        A::augment_args(command)
+    }
+
+    fn augment_args_for_update(command: Command) -> Command {
+        A::augment_args_for_update(command)
     }
 }
 

@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches};
+use clap::Args;
 use job_runtime::{Expect, duration, input};
 use serde_json::value::RawValue;
-use sql_text::{Dialect, Fault, Form, RowCount, Source};
+use sql_text::{Dialect, Fault, Form, RowCount, Sources};
 
 use crate::query::{self, Parameter, Query, Show};
 
@@ -23,7 +23,7 @@ const LONGEST_VALUE: usize = 16 * 1024 * 1024;
 #[command(next_help_heading = "SQL")]
 pub(super) struct QueryArgs {
     #[command(flatten)]
-    sources: Sources,
+    sources: Sources<SqlArgs>,
 
     /// A value for :NAME in the SQL; repeatable
     ///
@@ -113,10 +113,10 @@ pub(super) enum Shape {
 impl QueryArgs {
     /// Reads what the options name, and checks what can be checked without the server.
     pub(super) fn into_query(self, shape: Shape) -> Result<Query, String> {
-        if self.sources.0.is_empty() {
+        if self.sources.list.is_empty() {
             return Err("there is nothing to run: give --sql, --sql-file or --sql-dir".to_owned());
         }
-        let statements = sql_text::read(&self.sources.0, Dialect::PostgreSql, LONGEST_FILE).map_err(
+        let statements = sql_text::read(&self.sources.list, Dialect::PostgreSql, LONGEST_FILE).map_err(
             |fault| match fault {
                 Fault::Psql { .. } => format!("{fault}: `rds-connect exec -- psql -f FILE` runs such a file"),
                 Fault::Unreadable(_) | Fault::Unended { .. } => fault.to_string(),
@@ -189,31 +189,6 @@ struct SqlArgs {
     /// A folder with files of SQL, such as a mounted ConfigMap, in the order of their names; repeatable
     #[arg(long, env = "RDS_SQL_DIR", value_name = "FOLDER", help_heading = "SQL")]
     sql_dir: Vec<PathBuf>,
-}
-
-/// The sources of SQL in their order.
-#[derive(Debug, Default)]
-struct Sources(Vec<Source>);
-
-impl FromArgMatches for Sources {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self(Source::in_order(matches)))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl Args for Sources {
-    fn augment_args(command: Command) -> Command {
-        SqlArgs::augment_args(command)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        SqlArgs::augment_args_for_update(command)
-    }
 }
 
 fn parameter(text: &str) -> Result<Parameter, String> {

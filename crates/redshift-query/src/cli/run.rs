@@ -2,14 +2,15 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgMatches, Args, Command, FromArgMatches, ValueEnum};
+use clap::{Args, ValueEnum};
 use job_runtime::{duration, input};
+use sql_text::Sources;
 
 use super::connect::ConnectArgs;
 use super::show::ShowArgs;
 use crate::connection;
 use crate::run::Run;
-use crate::sql::{self, Parameter, Source};
+use crate::sql::{self, Parameter};
 
 /// `StatementName` takes 2048 characters, of which a key needs seventeen.
 const LONGEST_NAME: usize = 2048 - 17;
@@ -24,7 +25,7 @@ const LONGEST_KEEP_ALIVE: i32 = 24 * 60 * 60;
 #[command(next_help_heading = "SQL")]
 pub(super) struct RunArgs {
     #[command(flatten)]
-    sources: Sources,
+    sources: Sources<SqlArgs>,
 
     /// A value for :NAME in the SQL; repeatable
     ///
@@ -120,10 +121,10 @@ impl RunArgs {
     /// Reads what the options name, and checks what the service would refuse.
     pub(super) fn into_run(self) -> Result<(Run, ShowArgs), String> {
         let connection = self.connect.in_session(self.session_id)?;
-        if self.sources.0.is_empty() {
+        if self.sources.list.is_empty() {
             return Err("there is nothing to run: give --sql, --sql-file or --sql-dir".to_owned());
         }
-        let statements = sql::read(&self.sources.0)?;
+        let statements = sql::read(&self.sources.list)?;
         let mut parameters = self.parameters.map(|parameters| parameters.0).unwrap_or_default();
         parameters.extend(self.parameter);
         sql::check(&statements, &parameters)?;
@@ -159,31 +160,6 @@ struct SqlArgs {
     /// A folder with files of SQL, such as a mounted ConfigMap, in the order of their names; repeatable
     #[arg(long, env = "REDSHIFT_SQL_DIR", value_name = "FOLDER")]
     sql_dir: Vec<PathBuf>,
-}
-
-/// The sources of SQL in the order in which they stand on the command line. Variables count where there is none.
-#[derive(Debug, Default)]
-struct Sources(Vec<Source>);
-
-impl FromArgMatches for Sources {
-    fn from_arg_matches(matches: &ArgMatches) -> Result<Self, clap::Error> {
-        Ok(Self(Source::in_order(matches)))
-    }
-
-    fn update_from_arg_matches(&mut self, matches: &ArgMatches) -> Result<(), clap::Error> {
-        *self = Self::from_arg_matches(matches)?;
-        Ok(())
-    }
-}
-
-impl Args for Sources {
-    fn augment_args(command: Command) -> Command {
-        SqlArgs::augment_args(command)
-    }
-
-    fn augment_args_for_update(command: Command) -> Command {
-        SqlArgs::augment_args_for_update(command)
-    }
 }
 
 /// A JSON object of strings. No error quotes a value, which may be private.
