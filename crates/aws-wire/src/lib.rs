@@ -61,6 +61,14 @@ pub struct Service {
     pub signing: fn() -> SigningOptions,
 }
 
+/// How requests to all services but S3 are signed.
+pub fn signing() -> SigningOptions {
+    let mut options = SigningOptions::default();
+    options.double_uri_encode = true;
+    options.normalize_uri_path = true;
+    options
+}
+
 /// Whether the SDK may send a request again that may have been carried out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Resend {

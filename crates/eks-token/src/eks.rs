@@ -1,6 +1,5 @@
 //! The two operations of EKS that are needed, made without `aws-sdk-eks`: JSON in the answers, nothing in the requests.
 
-use aws_runtime::auth::SigningOptions;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::body::SdkBody;
@@ -17,16 +16,7 @@ const PAGE: usize = 100;
 /// Pages after which a list ends; an account has a quota of a hundred clusters in a region.
 const MOST_PAGES: usize = 1000;
 
-static SERVICE: Service = Service {
-    id: "EKS",
-    signing_name: "eks",
-    signing: || {
-        let mut options = SigningOptions::default();
-        options.double_uri_encode = true;
-        options.normalize_uri_path = true;
-        options
-    },
-};
+static SERVICE: Service = Service { id: "EKS", signing_name: "eks", signing: aws_wire::signing };
 
 /// EKS in the region of a configuration.
 #[derive(Debug)]

@@ -1,6 +1,5 @@
 //! The operations of `SageMaker` on training jobs: JSON in, JSON out (awsJson1.1).
 
-use aws_runtime::auth::SigningOptions;
 use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::body::SdkBody;
@@ -8,16 +7,7 @@ use aws_types::SdkConfig;
 use aws_wire::{Client, Failed, JsonReader, Resend, Service, domains};
 use serde_json::Value;
 
-static SERVICE: Service = Service {
-    id: "SageMaker",
-    signing_name: "sagemaker",
-    signing: || {
-        let mut options = SigningOptions::default();
-        options.double_uri_encode = true;
-        options.normalize_uri_path = true;
-        options
-    },
-};
+static SERVICE: Service = Service { id: "SageMaker", signing_name: "sagemaker", signing: aws_wire::signing };
 
 /// `SageMaker` in the region of a configuration.
 #[derive(Debug)]
