@@ -69,9 +69,14 @@ pub fn workload(documents: &[Value]) -> &Value {
 
 /// The binary of the tree that a container's image holds; `None` for a program of others.
 pub fn program(container: &Value) -> Option<String> {
-    let image = at(container, "/image").as_str().expect("a text");
-    let image = image.rsplit('/').next().and_then(|last| last.split([':', '@']).next());
-    binaries().into_iter().find(|binary| image == Some(binary))
+    let image = repository(at(container, "/image").as_str().expect("a text"));
+    binaries().into_iter().find(|binary| image == binary)
+}
+
+/// The last part of an image's name, without registry, tag and digest.
+pub fn repository(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.split([':', '@']).next().unwrap_or(last)
 }
 
 /// The sidecars of a pod: init containers that stay.
