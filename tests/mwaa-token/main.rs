@@ -24,7 +24,7 @@ use testkit::{Call, Fault, FaultKind, Outcome, Site, Worlds};
 testkit::contract!(
     "mwaa-token",
     ["trigger", "nightly", "--environment-name", "orchestrator", "--poll-interval", "200ms"],
-    super::behind_proxy
+    testkit::Site::behind_proxy
 );
 
 const BINARY: &str = env!("CARGO_BIN_EXE_mwaa-token");
@@ -44,15 +44,6 @@ const ENDLESS: &str = "courses = [{ steps = [{ state = 'running' }] }]";
 /// Airflow 3.
 const THREE: &str = "airflow_version = '3.0.6'";
 
-/// The way to MWAA and to web servers.
-fn behind_proxy(site: Site) -> Site {
-    let ca = site.write("ca.pem", site.sandbox.ca_pem()).display().to_string();
-    let proxy = site.sandbox.proxy_url();
-    site.env("HTTPS_PROXY", proxy)
-        .env("AWS_CA_BUNDLE", ca)
-        .env("AWS_ENDPOINT_URL_MWAA", "https://airflow.us-east-2.amazonaws.com")
-}
-
 /// The documented world with an environment `flow` in the external account that has a DAG `etl`.
 fn world(environment: &str, dag: &str) -> String {
     format!(
@@ -69,7 +60,7 @@ fn pod(environment: &str, dag: &str) -> Site {
 
 /// A pod in a world.
 fn in_world(world: &str) -> Site {
-    behind_proxy(Site::pod(BINARY, world)).env("MWAA_ENVIRONMENT_NAME", "flow")
+    Site::pod(BINARY, world).behind_proxy().env("MWAA_ENVIRONMENT_NAME", "flow")
 }
 
 /// [`world`] without one of the role's permissions.

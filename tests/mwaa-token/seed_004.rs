@@ -3,7 +3,7 @@
 
 use testkit::{Outcome, Site};
 
-use super::{BINARY, behind_proxy};
+use super::BINARY;
 
 /// The documented roles and policies, with the names and actions of the document.
 const WORLD: &str = r#"
@@ -45,7 +45,7 @@ objects = { "dags/orders.py" = "from airflow import DAG" }
 
 /// A Fargate task.
 fn task(world: &str) -> Site {
-    let site = behind_proxy(Site::bare(BINARY, world));
+    let site = Site::bare(BINARY, world).behind_proxy();
     let uri = format!("{}/v2/credentials/task-1", site.sandbox.url());
     site.env("AWS_CONTAINER_CREDENTIALS_FULL_URI", uri)
         .env("ASSUME_ROLE", "arn:aws:iam::222222222222:role/AccountB-MWAA-ReadRole")

@@ -93,3 +93,14 @@ impl Container {
         Ended { code, stdout, stderr, elapsed: since.elapsed() }
     }
 }
+
+/// A test that fails leaves no container behind.
+impl Drop for Container {
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            // It may end by itself just now.
+            let _ = run(engine("podman").args(["kill", "--signal", "KILL", &self.name]));
+            let _ = self.child.wait();
+        }
+    }
+}

@@ -20,7 +20,7 @@ pub const NAMES: [(&str, &str); 33] = [
     ("DeadLetterQueue", "schedules-that-failed"),
     ("DagsPrefix", "dags"),
     ("Database", "sales"),
-    ("DbResourceId", "cluster-ABCDEFGHIJKLMNOPQRSTUVWXYZ"),
+    ("DbResourceId", "cluster-EXAMPLEABCDEFGHIJKLMNOPQRS"),
     ("DbUser", "etl"),
     ("EksCluster", "target"),
     ("Endpoint", "scoring"),

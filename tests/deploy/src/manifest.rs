@@ -5,7 +5,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{folders, judge, read, root, run};
+use crate::{binaries, folders, judge, read, root, run};
 
 /// Every folder that a team may apply: the services and the overlays.
 pub fn deployables() -> Vec<PathBuf> {
@@ -65,6 +65,29 @@ pub fn workload(documents: &[Value]) -> &Value {
     let job = jobs.next().expect("a Job or CronJob");
     assert!(jobs.next().is_none(), "more than one Job");
     job
+}
+
+/// The binary of the tree that a container's image holds; `None` for a program of others.
+pub fn program(container: &Value) -> Option<String> {
+    let image = repository(at(container, "/image").as_str().expect("a text"));
+    binaries().into_iter().find(|binary| image == binary)
+}
+
+/// The last part of an image's name, without registry, tag and digest.
+pub fn repository(image: &str) -> &str {
+    let last = image.rsplit('/').next().unwrap_or(image);
+    last.split([':', '@']).next().unwrap_or(last)
+}
+
+/// The sidecars of a pod: init containers that stay.
+pub fn sidecars(pod: &Value) -> impl Iterator<Item = &Value> {
+    pod["initContainers"].as_array().into_iter().flatten().filter(|one| one["restartPolicy"] == "Always")
+}
+
+/// The value of an option among a container's arguments.
+pub fn option<'c>(container: &'c Value, option: &str) -> Option<&'c str> {
+    let arguments = container["args"].as_array().into_iter().flatten();
+    arguments.filter_map(Value::as_str).find_map(|argument| argument.strip_prefix(option)?.strip_prefix('='))
 }
 
 /// `2h30m` in seconds, as the programs read durations.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use crate::manifest::{at, job_spec, of_kind, workload};
+use crate::manifest::{at, job_spec, of_kind, repository, workload};
 
 /// Where the webhook of EKS mounts the token.
 const TOKEN_FOLDER: &str = "/var/run/secrets/eks.amazonaws.com/serviceaccount";
@@ -39,9 +39,9 @@ pub struct Pod {
 }
 
 impl Pod {
-    /// Reads the workload of `documents`, writes its volumes into `folder`. What `extra` sets comes on top of the
-    /// manifest's variables: addresses of the sandbox, as an overlay would set them. `maps` are `ConfigMap`s of the
-    /// namespace that the documents do not bring, each a list of keys and texts.
+    /// Reads the container of `image` in the workload of `documents`, writes its volumes into `folder`. What `extra` sets
+    /// comes on top of the manifest's variables: addresses of the sandbox, as an overlay would set them. `maps` are
+    /// `ConfigMap`s of the namespace that the documents do not bring, each a list of keys and texts.
     pub fn place(
         documents: &[Value],
         image: &str,
@@ -53,7 +53,11 @@ impl Pod {
         let workload = workload(documents);
         let template = at(job_spec(workload).expect("a workload"), "/template");
         let pod = at(template, "/spec");
-        let container = at(pod, "/containers/0");
+        let all = [&pod["containers"], &pod["initContainers"]];
+        let mut all = all.into_iter().filter_map(Value::as_array).flatten();
+        let of_the_image =
+            |one: &&Value| repository(at(one, "/image").as_str().expect("a text")) == repository(image);
+        let container = all.find(of_the_image).unwrap_or_else(|| panic!("no container has {image}"));
         let mut arguments = vec!["--network=host".to_owned(), format!("--hostname={}", placed.name)];
         arguments.extend(security(pod, container));
         let memory = at(container, "/resources/limits/memory").as_str().expect("a limit").replace("Mi", "m");
@@ -96,6 +100,16 @@ impl Pod {
             termination_log,
             token,
         }
+    }
+
+    /// Sets a variable that the manifest does not, as a webhook or an overlay would.
+    pub fn set(&mut self, name: &str, value: &str) {
+        self.arguments.insert(0, format!("--env={name}={value}"));
+    }
+
+    /// Mounts a file or a folder to be read.
+    pub fn mount(&mut self, from: &Path, to: &str) {
+        self.arguments.insert(0, format!("--volume={}:{to}:ro", from.display()));
     }
 
     /// Writes the token, as the kubelet does: for the pod's group alone.

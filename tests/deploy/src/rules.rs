@@ -163,6 +163,9 @@ fn pod_rules(template: &Value, documents: &[Value], problems: &mut Vec<String>) 
     unique("volume", &volumes, problems);
     let all = [items(&pod["initContainers"]), items(&pod["containers"])].concat();
     unique("container", &all.iter().map(|one| text(&one["name"])).collect::<Vec<_>>(), problems);
+    for container in items(&pod["initContainers"]) {
+        init_rules(container, problems);
+    }
     let mut mounted = BTreeSet::new();
     for container in &all {
         let name = text(&container["name"]);
@@ -197,6 +200,30 @@ fn unique(what: &str, names: &[&str], problems: &mut Vec<String>) {
     for name in names {
         if !seen.insert(name) {
             problems.push(format!("{what} `{name}` twice"));
+        }
+    }
+}
+
+/// An init container that stays is a sidecar; others end, and nobody probes them.
+fn init_rules(container: &Value, problems: &mut Vec<String>) {
+    let name = text(&container["name"]);
+    let restart = &container["restartPolicy"];
+    if !restart.is_null() && restart != "Always" {
+        problems.push(format!("the restartPolicy of the init container {name} is Always or none"));
+    }
+    for probe in ["startupProbe", "readinessProbe", "livenessProbe"].map(|probe| &container[probe]) {
+        if probe.is_null() {
+            continue;
+        }
+        if restart.is_null() {
+            problems.push(format!("only a sidecar has probes, and {name} is none"));
+        }
+        let http = &probe["httpGet"];
+        if !http["port"].as_u64().is_some_and(|port| (1..=65_535).contains(&port)) {
+            problems.push(format!("{} is no port", http["port"]));
+        }
+        if !text(&http["path"]).starts_with('/') {
+            problems.push(format!("{} is no path", http["path"]));
         }
     }
 }

@@ -5,7 +5,8 @@ use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use deploy::manifest::{
-    KUBERNETES, at, deployables, documents, job_spec, of_kind, render, rendered, seconds, validate, workload,
+    KUBERNETES, at, deployables, documents, job_spec, of_kind, option, program, render, rendered, seconds,
+    sidecars, validate, workload,
 };
 use deploy::rules::violations;
 use deploy::{binaries, folders, judge, name, root, run};
@@ -106,6 +107,29 @@ fn what_an_api_server_refuses_is_found() {
     }
 }
 
+/// The same of a sidecar.
+#[test]
+fn what_an_api_server_refuses_of_a_sidecar_is_found() {
+    let overlay = rendered("k8s/overlays/database-sidecar");
+    let sidecar = "/spec/template/spec/initContainers/0";
+    for (place, broken, expected) in [
+        ("/restartPolicy", json!("OnFailure"), "is Always or none"),
+        ("/restartPolicy", json!(null), "only a sidecar has probes"),
+        ("/name", json!("job"), "container `job` twice"),
+        ("/startupProbe/httpGet/port", json!(0), "is no port"),
+        ("/livenessProbe/httpGet/port", json!("health"), "is no port"),
+        ("/readinessProbe/httpGet/path", json!("readyz"), "is no path"),
+        ("/volumeMounts/0/name", json!("sockets"), "which is no volume"),
+        ("/resources/limits/memory", json!("8Mi"), "above its limit"),
+    ] {
+        let mut documents = overlay.clone();
+        let job = documents.iter_mut().find(|document| document["kind"] == "Job").expect("a Job");
+        *job.pointer_mut(&format!("{sidecar}{place}")).unwrap_or_else(|| panic!("{place}")) = broken;
+        let found = violations(&documents);
+        assert!(found.iter().any(|problem| problem.contains(expected)), "{place}: {found:?}");
+    }
+}
+
 #[test]
 fn a_security_linter_passes_them_at_its_strictest() {
     let (folder, _files) = render_all();
@@ -128,12 +152,15 @@ fn a_security_linter_passes_them_at_its_strictest() {
 /// The pod policy as the exit codes have it, everywhere.
 #[test]
 fn a_job_fails_on_what_no_retry_mends() {
-    let codes: Vec<u8> = Exit::ALL.iter().filter(|exit| exit.fails_job()).map(|exit| exit.code()).collect();
+    let ours: Vec<u8> = Exit::ALL.iter().filter(|exit| exit.fails_job()).map(|exit| exit.code()).collect();
+    // Its own failures, and those of a script; a lost connection is 2.
+    let psqls = vec![1, 3];
     for folder in deployables() {
         let place = folder.display();
         let documents = documents(&render(&folder));
         let job = job_spec(workload(&documents)).expect("a workload");
         let indexed = job["completionMode"] == "Indexed";
+        let codes = if program(at(job, "/template/spec/containers/0")).is_some() { &ours } else { &psqls };
         let rules = at(job, "/podFailurePolicy/rules");
         assert_eq!(rules.as_array().map(Vec::len), Some(2), "{place}");
         assert_eq!(
@@ -155,16 +182,18 @@ fn the_programs_own_end_comes_first() {
         let documents = documents(&render(&folder));
         let job = job_spec(workload(&documents)).expect("a workload");
         let container = at(job, "/template/spec/containers/0");
-        let arguments = at(container, "/args").as_array().expect("arguments");
-        let timeout = arguments.iter().find_map(|argument| argument.as_str()?.strip_prefix("--timeout="));
-        let timeout = seconds(timeout.unwrap_or_else(|| panic!("{place} has no --timeout")));
         let deadline = at(job, "/activeDeadlineSeconds").as_u64().expect("seconds");
-        // Room for the pod to be placed and its image pulled.
-        assert!(
-            deadline >= timeout + 120,
-            "{place}: activeDeadlineSeconds {deadline}, --timeout {timeout} s"
-        );
-        assert_eq!(at(job, "/template/spec/terminationGracePeriodSeconds"), 30, "{place}");
+        if program(container).is_some() {
+            let timeout =
+                option(container, "--timeout").unwrap_or_else(|| panic!("{place} has no --timeout"));
+            // Room for the pod to be placed and its image pulled.
+            assert!(deadline >= seconds(timeout) + 120, "{place}: {deadline} s, --timeout={timeout}");
+        }
+        // A sidecar is told to end when the containers have ended.
+        let drain =
+            sidecars(at(job, "/template/spec")).filter_map(|sidecar| option(sidecar, "--drain-timeout"));
+        let grace = 30 + drain.map(|time| seconds(time).next_multiple_of(30)).sum::<u64>();
+        assert_eq!(at(job, "/template/spec/terminationGracePeriodSeconds"), grace, "{place}");
         assert!(
             job["template"]["spec"]["activeDeadlineSeconds"].is_null(),
             "{place}: of the pod, not of the Job"
@@ -195,7 +224,8 @@ fn every_pod_is_hardened_and_knows_its_job() {
                 json!({"allowPrivilegeEscalation": false, "readOnlyRootFilesystem": true, "capabilities": {"drop": ["ALL"]}}),
                 "{place}"
             );
-            assert!(container["command"].is_null(), "{place}: there is no shell in the image");
+            let is_plain = program(container).is_none() || container["command"].is_null();
+            assert!(is_plain, "{place}: there is no shell in the image");
             for bound in ["/resources/requests/cpu", "/resources/requests/memory", "/resources/limits/memory"]
             {
                 at(container, bound);
@@ -249,6 +279,7 @@ fn no_component_is_lost() {
         ("aws-config", "mountPath: /etc/aws"),
         ("proxy", "HTTPS_PROXY"),
         ("ca-bundle", "mountPath: /etc/ca"),
+        ("database-sidecar", "--drain-timeout=25s"),
     ];
     let components: BTreeSet<String> = folders("k8s/components").into_iter().map(name).collect();
     assert_eq!(components, traces.iter().map(|(component, _)| (*component).to_owned()).collect());

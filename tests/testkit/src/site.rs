@@ -125,6 +125,17 @@ impl Site {
             .env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", token)
     }
 
+    /// Puts the sandbox's proxy before the site, as a proxy of a company: the way to MWAA, whose hosts the SDK makes by
+    /// itself, and to web servers.
+    #[must_use]
+    pub fn behind_proxy(self) -> Self {
+        let ca = self.write("ca.pem", self.sandbox.ca_pem()).display().to_string();
+        let proxy = self.sandbox.proxy_url();
+        self.env("HTTPS_PROXY", proxy)
+            .env("AWS_CA_BUNDLE", ca)
+            .env("AWS_ENDPOINT_URL_MWAA", "https://airflow.us-east-2.amazonaws.com")
+    }
+
     /// What the webhook puts into every pod with an annotated service account: an identity that is not the one meant.
     #[must_use]
     pub fn with_irsa_variables(self) -> Self {

@@ -36,14 +36,35 @@ logs = [{ instance = 1, text = "epoch 1" }]
 [[redshift.courses]]
 when = "select 'slow'"
 hold = "1m"
+
+[[mwaa.environments]]
+account = "222222222222"
+name = "analytics"
+bucket = "team-data"
+
+[[mwaa.environments.dags]]
+id = "nightly"
+
+[[secretsmanager.secrets]]
+account = "222222222222"
+name = "analytics-etl"
+string = '{"username": "app", "password": "pa55-of-app-in-mydb"}'
+
+# Another one that the policy's name fits: its key is not the account's own.
+[[secretsmanager.secrets]]
+account = "222222222222"
+name = "analytics-etl"
+suffix = "OwnKey"
+string = '{"username": "app", "password": "pa55-of-app-in-mydb"}'
+kms_key = "arn:aws:kms:us-east-2:222222222222:key/12345678-1234-4123-8123-123456789012"
 "#;
 
-fn ended(outcome: &Outcome, code: i32) -> Result<(), String> {
+pub(crate) fn ended(outcome: &Outcome, code: i32) -> Result<(), String> {
     if outcome.code == code { Ok(()) } else { Err(format!("{}: {}", outcome.code, outcome.stderr)) }
 }
 
 /// Runs to the end and expects 0.
-fn run(site: &Site, args: &[&str]) -> Result<(), String> {
+pub(crate) fn run(site: &Site, args: &[&str]) -> Result<(), String> {
     ended(&site.run(args), 0)
 }
 

@@ -2,109 +2,17 @@
 //! and what happens to process 1 of a container.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
+mod clients;
+mod namespace;
+
 use std::time::{Duration, Instant};
 
-use deploy::container::{Container, Ended, binary, image};
-use deploy::manifest::rendered;
+use deploy::container::{binary, image};
 use deploy::pod::{Placed, Pod};
-use sandbox::{Sandbox, World};
 use serde_json::{Value, json};
-use tempfile::TempDir;
-use testkit::{Postgres, Worlds};
+use testkit::Postgres;
 
-/// A namespace with the `ConfigMap`s that its jobs use, and the AWS of two accounts.
-struct Namespace {
-    sandbox: Sandbox,
-    folder: TempDir,
-    maps: BTreeMap<&'static str, Vec<(&'static str, String)>>,
-}
-
-impl Namespace {
-    /// The documented world, in which any service account of the namespace may take the platform's role.
-    fn new(more: &str) -> Self {
-        let world = Worlds::TWO_ACCOUNTS.replace("team-ns:glue-trigger", "team-ns:*");
-        let sandbox = Sandbox::start(World::from_toml(&(world + more)).expect("a world")).expect("a sandbox");
-        let folder = tempfile::tempdir().expect("a folder");
-        let documented = rendered("k8s/overlays/documented");
-        let config = documented.iter().find(|document| document["kind"] == "ConfigMap").expect("a ConfigMap");
-        let config = config["data"]["aws-config"].as_str().expect("a text").to_owned();
-        let maps = BTreeMap::from([
-            ("aws-config", vec![("aws-config", config)]),
-            ("churn-features", vec![("features.csv", "1,2,3\n".to_owned())]),
-            (
-                "nightly-load-sql",
-                vec![("1.sql", "create table t (n int)".into()), ("2.sql", "select 7 as n".into())],
-            ),
-        ]);
-        Self { sandbox, folder, maps }
-    }
-
-    /// The pod of a folder of manifests, as its Job makes it for the first time, the second and so on.
-    fn pod(&self, manifests: &str, binary: &str, number: u32) -> Pod {
-        self.changed(manifests, binary, number, |_| {})
-    }
-
-    fn changed(&self, manifests: &str, binary: &str, number: u32, change: impl FnOnce(&mut Value)) -> Pod {
-        self.indexed(manifests, binary, number, None, change)
-    }
-
-    fn indexed(
-        &self,
-        manifests: &str,
-        binary: &str,
-        number: u32,
-        index: Option<u32>,
-        change: impl FnOnce(&mut Value),
-    ) -> Pod {
-        let mut documents = rendered(manifests);
-        let job = documents.iter_mut().find(|document| deploy::manifest::job_spec(document).is_some());
-        change(job.expect("a workload"));
-        let name = format!("{binary}-{number}");
-        let placed = Placed {
-            name,
-            job_uid: "5d3b4b9e-8f0f-4c6e-9d5e-0a1b2c3d4e5f".into(),
-            job_name: format!("{binary}-29400000"),
-            index,
-        };
-        let extra = [("AWS_ENDPOINT_URL", self.sandbox.url())];
-        let pod = Pod::place(&documents, &image(binary), &placed, self.folder.path(), &extra, &self.maps);
-        let token = self.sandbox.token("cluster", &pod.subject, "sts.amazonaws.com", Duration::from_hours(1));
-        pod.give_token(&token.expect("the issuer signs"));
-        pod
-    }
-
-    fn wait_for_calls(&self, service: &str, operation: &str, count: usize) {
-        let end = Instant::now() + Duration::from_secs(30);
-        while self.sandbox.count(service, operation) < count {
-            assert!(Instant::now() < end, "fewer than {count} {service}:{operation}");
-            pause();
-        }
-    }
-}
-
-#[allow(clippy::disallowed_methods)] // waits for another process
-fn pause() {
-    std::thread::sleep(Duration::from_millis(20));
-}
-
-/// A container of a name that no other test has.
-fn start(pod: &Pod, test: &str) -> Container {
-    Container::start(&format!("{test}-{}", std::process::id()), &pod.arguments)
-}
-
-fn run(pod: &Pod, test: &str) -> Ended {
-    start(pod, test).finish()
-}
-
-/// The exit code, and the same in the termination message, which the pod's user could write.
-#[track_caller]
-fn assert_ended(ended: &Ended, pod: &Pod, code: i32) {
-    assert_eq!(ended.code, code, "{}\n{}", ended.stderr, ended.stdout);
-    let message = std::fs::read_to_string(&pod.termination_log).expect("a file");
-    let message: Value = serde_json::from_str(&message).unwrap_or_else(|error| panic!("{error}: {message}"));
-    assert_eq!(message["exit_code"], code);
-}
+use namespace::{Namespace, assert_ended, run, start};
 
 #[test]
 fn glue_trigger_does_its_job_as_documented() {
@@ -201,13 +109,10 @@ fn a_pod_identity_needs_no_configuration() {
     let token = namespace.folder.path().join("eks-pod-identity");
     std::fs::create_dir(&token).expect("a folder");
     std::fs::write(token.join("eks-pod-identity-token"), "token-of-this-pod").expect("a file");
-    pod.arguments.insert(0, format!("--volume={}:{FOLDER}:ro", token.display()));
-    for (name, value) in [
-        ("AWS_CONTAINER_CREDENTIALS_FULL_URI", format!("{}/v1/credentials", namespace.sandbox.url())),
-        ("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", format!("{FOLDER}/eks-pod-identity-token")),
-    ] {
-        pod.arguments.insert(0, format!("--env={name}={value}"));
-    }
+    pod.mount(&token, FOLDER);
+    let address = format!("{}/v1/credentials", namespace.sandbox.url());
+    pod.set("AWS_CONTAINER_CREDENTIALS_FULL_URI", &address);
+    pod.set("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", &format!("{FOLDER}/eks-pod-identity-token"));
     assert_ended(&run(&pod, "identity"), &pod, 0);
     assert_eq!(namespace.sandbox.started("nightly-etl"), 1);
     assert_eq!(namespace.sandbox.count("sts", "AssumeRole"), 0);
@@ -215,10 +120,6 @@ fn a_pod_identity_needs_no_configuration() {
 
 #[test]
 fn chain_check_does_its_job_as_documented() {
-    // Until its crate is there.
-    if !deploy::binaries().contains(&"chain-check".to_owned()) {
-        return;
-    }
     let namespace = Namespace::new("");
     let pod = namespace.pod("k8s/services/chain-check", "chain-check", 1);
     let ended = run(&pod, "chain");
