@@ -373,4 +373,72 @@ mod tests {
         assert_eq!(&refusal.message()[..], b"E\0\0\0$SFATAL\0VFATAL\0C53300\0Mfull\0Hhh\0\0");
         assert_eq!(&negotiation(&["_pq_.x".to_owned()])[..], b"v\0\0\0\x13\0\0\0\0\0\0\0\x01_pq_.x\0");
     }
+
+    /// Parts of packets: lengths and codes, right and wrong, parameters, anything.
+    fn part() -> impl proptest::strategy::Strategy<Value = Vec<u8>> {
+        use proptest::prelude::*;
+        let number = prop_oneof![
+            proptest::sample::select(vec![
+                CANCEL,
+                TLS,
+                GSS,
+                MAJOR << 16,
+                (MAJOR << 16) + 2,
+                0,
+                8,
+                9,
+                16,
+                10_000,
+                10_001,
+                u32::MAX
+            ]),
+            0..40_u32,
+        ];
+        prop_oneof![
+            3 => number.prop_map(|number| number.to_be_bytes().to_vec()),
+            2 => "(user|database|options|_pq_\\.x|é)\u{0}[a-z]{0,5}\u{0}{0,2}".prop_map(String::into_bytes),
+            1 => proptest::collection::vec(any::<u8>(), 0..12),
+        ]
+    }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 500,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(8),
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// Whatever a client sends and then is silent: it has a wish, is refused as the protocol has it, or is gone.
+        #[test]
+        fn any_packets_are_a_wish_or_are_refused(
+            parts in proptest::collection::vec(part(), 0..8),
+            framed in proptest::bool::ANY,
+        ) {
+            let mut sent = parts.concat();
+            if framed {
+                let length = u32::try_from(sent.len() + 4).unwrap();
+                sent.splice(0..0, length.to_be_bytes());
+            }
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+            let wished = runtime.block_on(async {
+                let (mut near, far) = tokio::net::UnixStream::pair().unwrap();
+                near.write_all(&sent).await.unwrap();
+                near.shutdown().await.unwrap();
+                wanted(&mut Client::Unix(far)).await
+            });
+            match wished {
+                Ok(Some(Wanted::Session(session))) => {
+                    let parameters = session.parameters.into_iter().flat_map(|(name, value)| [name, value]);
+                    let texts: Vec<_> = parameters.chain(session.user).chain(session.database).collect();
+                    assert!(texts.iter().all(|text| !text.contains('\0')), "{texts:?}");
+                }
+                Ok(Some(Wanted::Cancel(_)) | None) => {}
+                Err(refusal) => {
+                    let message = refusal.message();
+                    assert_eq!((message[0], usize::try_from(u32::from_be_bytes([message[1], message[2], message[3], message[4]])).unwrap()), (b'E', message.len() - 1));
+                }
+            }
+        }
+    }
 }

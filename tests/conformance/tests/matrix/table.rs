@@ -66,10 +66,15 @@ impl Part {
                 vec![end, 75]
             }
             (Self::Read | Self::Wait, _) if once => vec![end],
-            (Self::Wait, _) => vec![79],
+            // The first of these looks may be for work of an earlier process, and the last for its result.
+            (Self::Wait, _) => vec![75, 79],
+            // An answer without a body that matters may have any.
+            (Self::Read, FaultKind::Garbage) => vec![end, 75],
             (Self::Read, _) | (Self::Start, FaultKind::Throttle) => vec![75],
             // Who waits for the answer to the start itself waits as long as for the work.
-            (Self::Start, FaultKind::Hang | FaultKind::HangAfter) => vec![end, 75, 79, 80],
+            (Self::Start, FaultKind::Hang | FaultKind::HangAfter | FaultKind::HangThenReset(_)) => {
+                vec![end, 75, 79, 80]
+            }
             // Where a key, a token or a name settles it, the end; where nothing does, it is said.
             (Self::Start, _) => vec![end, 75, 80],
         }
@@ -104,6 +109,11 @@ pub(crate) struct Row {
 }
 
 impl Row {
+    /// Whether the next process takes over what this one has begun.
+    pub(crate) fn is_keyed(&self) -> bool {
+        self.args.contains(&KEY)
+    }
+
     pub(crate) fn calls(&self) -> Vec<(&'static str, Part)> {
         self.way.iter().map(|call| (*call, Part::Read)).chain(self.calls.iter().copied()).collect()
     }
