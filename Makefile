@@ -9,10 +9,12 @@ TARGET := $(shell uname -m)-unknown-linux-gnu
 DIST := target/$(TARGET)/dist
 # Python programs that judge what is deployed; one environment for each list of them, kept between check-outs.
 JUDGES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aws-job-runners/judges-$(shell sha256sum tests/deploy/requirements.txt | cut -c1-12)
+AWS_CLI := target/aws-cli
+AWS_CLI_VERSION := 1.46.3
 
 .PHONY: help
 help: ## List the targets
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
 setup: ## Install what the checks and tests need beyond Rust and a C compiler
@@ -31,6 +33,10 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@ls /usr/bin/podman /usr/bin/buildah /usr/sbin/runc /usr/lib/podman/netavark >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc netavark)
 	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt)
 	@mkdir -p target && ln -sfn $(JUDGES) target/judges
+
+# The judges of tests/conformance: the AWS CLI with its botocore, apart from any other Python package.
+	@test -f $(AWS_CLI)/awscli-$(AWS_CLI_VERSION).dist-info/METADATA || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
+	  (test -f $(AWS_CLI)/awscli-$(AWS_CLI_VERSION).dist-info/METADATA || pip3 install --quiet --disable-pip-version-check --no-compile --upgrade --target $(AWS_CLI) awscli==$(AWS_CLI_VERSION))
 
 # The roots of RDS, which no system trusts by itself, and those of RDS Proxy, which are Mozilla's too and linked in anyway:
 # programs that `exec` runs need them in a file. Left out: what has expired.
@@ -66,6 +72,11 @@ sandbox: ## Start the local AWS with the documented two accounts, until Ctrl-C
 test: setup test-images ## Run every test
 	cargo nextest run --workspace --all-targets
 	cargo test --workspace --doc --quiet
+
+.PHONY: conformance
+conformance: setup ## All of tests/conformance: also the AWS CLI itself, and faults that do not pass
+	cargo build --workspace --bins
+	cargo nextest run -p conformance --run-ignored all
 
 .PHONY: check
 check: setup ## Formatting, lints, documentation, licences and bans

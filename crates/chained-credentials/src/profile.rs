@@ -127,7 +127,8 @@ impl ProfileFile {
         let sections = profile::load(&Fs::real(), &NoEnv::from_slice(&[]), &files, None).await;
         let sections = sections.map_err(|error| ConfigError::Format {
             path: path.display().to_string(),
-            problem: crate::container::innermost(&error),
+            // The parser's texts have lines, and a place for the path that it was not given.
+            problem: crate::container::innermost(&error).split_whitespace().collect::<Vec<_>>().join(" "),
         })?;
         Ok(Self { path, sections, bare_sections })
     }

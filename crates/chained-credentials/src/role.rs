@@ -311,4 +311,36 @@ mod tests {
             assert_eq!(duration(text).unwrap(), Duration::from_secs(seconds), "{text}");
         }
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 1000,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(8),
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// Whatever stands there, it is a role that can be assumed, or one sentence says what is wrong.
+        #[test]
+        fn any_text_is_a_role_or_is_refused_in_one_line(
+            parts in proptest::collection::vec(
+                proptest::prop_oneof![
+                    "(arn|external-id|session-name|duration|source-identity|tag\\.[a-zé]*|transitive-tag|policy-arn|[a-z]{0,6})=?",
+                    "arn:aws[a-z-]{0,4}:iam::[0-9]{11,13}:role/?[a-z/]{0,6}",
+                    "[0-9]{1,20}(h|m|s|ms)?",
+                    "[,= ]",
+                    "\\PC{0,6}",
+                ],
+                0..12,
+            ),
+        ) {
+            match parts.concat().parse::<RoleSpec>() {
+                Ok(role) => assert_eq!(role_arn(&role.arn), Ok(role.arn)),
+                Err(error) => {
+                    let told = error.to_string();
+                    assert!(!told.is_empty() && !told.contains('\n'), "{told:?}");
+                }
+            }
+        }
+    }
 }

@@ -362,4 +362,39 @@ mod tests {
         assert!(lines.next(|_| true).await.unwrap().is_some());
         assert!(matches!(lines.next(|_| true).await, Err(Error::Read { .. })));
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 500,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(8),
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// The same lines come of any bytes, however they arrive.
+        #[test]
+        fn any_bytes_are_the_lines_that_split_finds(
+            input in proptest::collection::vec(
+                proptest::prop_oneof![proptest::sample::select(&b"\n\r \t{}\""[..]), proptest::num::u8::ANY],
+                0..80,
+            ),
+            at_once in 1_usize..90,
+            longest in 1_usize..20,
+        ) {
+            // A carriage return belongs to the end of a line, where it has one.
+            let text = |line: &[u8]| match line.strip_suffix(b"\n") {
+                Some(line) => line.strip_suffix(b"\r").unwrap_or(line).to_vec(),
+                None => line.to_vec(),
+            };
+            let told = |(line, number): (Vec<u8>, u64)| match line.len() {
+                length if length > longest => format!("{number}!"),
+                _ => format!("{number}:{}", String::from_utf8_lossy(&line)),
+            };
+            let lines = input.split_inclusive(|byte| *byte == b'\n').map(text).zip(1..);
+            let blank = |line: &[u8]| line.len() <= longest && line.iter().all(u8::is_ascii_whitespace);
+            let expected: Vec<String> = lines.filter(|(line, _)| !blank(line)).map(told).collect();
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            assert_eq!(runtime.block_on(read(&input, at_once, longest, |_| true)), expected);
+        }
+    }
 }

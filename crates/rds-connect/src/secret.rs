@@ -218,4 +218,39 @@ mod tests {
         );
         assert!(keys.in_folder(Path::new("/nowhere")).unwrap_err().contains("No such file"));
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 1000,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(8),
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// Whatever a secret holds, a login comes of it or one sentence that does not tell its values.
+        #[test]
+        fn any_text_is_a_login_or_is_refused_without_its_values(
+            parts in proptest::collection::vec(
+                proptest::prop_oneof![
+                    3 => r#"(,)?"(username|password|host|port|dbname|rds_password|x)":"#,
+                    3 => r#"("hush"|5432|-1|70000|1e9|null|true|\["hush"\]|\{"x":"hush"\})"#,
+                    1 => r#"[{}\[\],:"\\]"#,
+                    1 => "\\PC{0,4}",
+                ],
+                0..10,
+            ),
+            wrapped in proptest::bool::weighted(0.8),
+        ) {
+            let text = parts.concat();
+            let text = if wrapped { format!("{{{text}}}") } else { text };
+            match Keys::default().in_json(&text) {
+                Ok(found) => assert!(found.password.is_some() && !format!("{found:?}").contains("password: Some(\"")),
+                // The names of its keys are told.
+                Err(error) => {
+                    let is_told = error.contains("hush") && !text.contains("\"hush\":");
+                    assert!(!is_told && !error.contains('\n'), "{error:?}");
+                }
+            }
+        }
+    }
 }

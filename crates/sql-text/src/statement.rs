@@ -259,4 +259,41 @@ mod tests {
         let origins: Vec<String> = statements.iter().map(|statement| statement.origin.to_string()).collect();
         assert_eq!(origins, ["load.sql line 2", "load.sql line 5"]);
     }
+
+    proptest::proptest! {
+        #![proptest_config(proptest::prelude::ProptestConfig {
+            cases: 1000,
+            rng_seed: proptest::test_runner::RngSeed::Fixed(8),
+            failure_persistence: None,
+            ..Default::default()
+        })]
+
+        /// Whatever the text, its statements are parts of it, in their order, or one sentence says what is wrong.
+        #[test]
+        fn any_text_is_taken_apart_or_is_refused_in_one_line(
+            parts in proptest::collection::vec(
+                proptest::prop_oneof![
+                    3 => "(select|create function f\\(\\)|begin( atomic)?|end|case|as|copy t from stdin|[a-zé]{1,3}|[0-9]) ?",
+                    3 => "('|\"|E'|\\$\\$|\\$[a-z]?\\$|--|/\\*|\\*/|\\\\|\\(|\\)|\n|:|::|;)",
+                    1 => "\\PC{0,4}",
+                ],
+                0..24,
+            ),
+            redshift in proptest::bool::ANY,
+        ) {
+            let dialect = if redshift { Dialect::Redshift } else { Dialect::PostgreSql };
+            let text = parts.concat();
+            match split(&text, "t", dialect) {
+                Ok(statements) => {
+                    let mut rest = text.as_str();
+                    for statement in statements {
+                        assert!(!statement.sql.trim().is_empty());
+                        let at = rest.find(&statement.sql).expect(&text);
+                        rest = &rest[at + statement.sql.len()..];
+                    }
+                }
+                Err(fault) => assert!(!fault.to_string().contains('\n'), "{fault}"),
+            }
+        }
+    }
 }

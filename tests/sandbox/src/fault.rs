@@ -102,6 +102,24 @@ impl Fault {
 }
 
 impl FaultKind {
+    /// One of each kind, for tests of all: the error is one that passes, and nothing takes longer than half a second
+    /// that ends at all.
+    pub fn examples() -> [Self; 10] {
+        let half = Duration::from_millis(500);
+        [
+            Self::Status { status: 503, code: "ServiceUnavailable".into(), message: "come again".into() },
+            Self::Throttle,
+            Self::ResetBefore,
+            Self::ResetAfter,
+            Self::Hang,
+            Self::HangAfter,
+            Self::HangThenReset(half),
+            Self::Slow(half),
+            Self::Garbage,
+            Self::Truncated,
+        ]
+    }
+
     /// Its name, as TOML spells it.
     pub fn name(&self) -> &'static str {
         match self {
@@ -185,5 +203,17 @@ mod tests {
         assert_eq!((doc.faults[0].from, doc.faults[0].count), (3, 1));
         assert_eq!(doc.faults[1].kind, FaultKind::ResetAfter);
         assert_eq!(doc.faults[2].kind.name(), "status");
+    }
+
+    /// Serde knows all kinds, and tells them to whom it does not understand.
+    #[test]
+    fn there_is_an_example_of_every_kind() {
+        let error =
+            toml::from_str::<Fault>("service = 's'\noperation = 'o'\nkind = 'none of them'\n").unwrap_err();
+        let message = error.message().to_owned();
+        let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+        let mut examples: Vec<_> = FaultKind::examples().iter().map(FaultKind::name).collect();
+        examples.dedup();
+        assert_eq!(examples, known, "{message}");
     }
 }

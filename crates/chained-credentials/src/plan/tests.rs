@@ -373,3 +373,48 @@ async fn no_secret_is_in_any_debug_form() {
     assert!(!all.contains("hush"), "{all}");
     assert!(Path::new(case.folder.path()).exists());
 }
+
+/// A line of a profile file, right or wrong.
+fn line() -> impl proptest::strategy::Strategy<Value = String> {
+    let name = "(a|b|default|profile a|profile b|services s|é|)";
+    let key = "(role_arn|source_profile|credential_source|web_identity_token_file|role_session_name|external_id|\
+               duration_seconds|region|endpoint_url|services|credential_process|aws_access_key_id|mfa_serial|\
+               sso_session|[a-z]{0,4})";
+    let value = "(arn:aws:iam::111111111111:role/[a-z]{1,3}|a|b|default|Environment|EcsContainer|[0-9]{1,12}|/t|us-east-2|s|\\PC{0,8})";
+    let regex = |text: String| proptest::string::string_regex(&text).unwrap();
+    proptest::prop_oneof![
+        4 => regex(format!("{key} ?= ?{value}")),
+        2 => regex(format!("\\[{name}\\]")),
+        2 => "aws_(secret_access_key|session_token) = hush",
+        1 => "( |\t)[a-z]{1,6} = [a-z]{0,4}",
+        1 => "[#;]?\\PC{0,12}",
+    ]
+}
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 300,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(8),
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    /// Whatever stands in both files, there is a plan or one sentence, and no secret in either.
+    #[test]
+    fn any_files_are_a_plan_or_are_refused_in_one_line_without_their_secrets(
+        config in proptest::collection::vec(line(), 0..14),
+        credentials in proptest::collection::vec(line(), 0..6),
+    ) {
+        let case = Case::new().config(&config.join("\n")).credentials(&credentials.join("\n")).profile("a");
+        let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+        let told = match runtime.block_on(case.resolve()) {
+            Ok(spec) => format!("{spec:?} {}", spec.describe()),
+            Err(error) => {
+                let told = error.to_string();
+                assert!(!told.is_empty() && !told.contains('\n'), "{told:?}");
+                format!("{told} {error:?}")
+            }
+        };
+        assert!(!told.contains("hush"), "{told}");
+    }
+}

@@ -169,3 +169,36 @@ clusters:
     );
     assert!(merge("clusters: {<<: 1}", &entry()).is_err());
 }
+
+proptest::proptest! {
+    #![proptest_config(proptest::prelude::ProptestConfig {
+        cases: 500,
+        rng_seed: proptest::test_runner::RngSeed::Fixed(8),
+        failure_persistence: None,
+        ..Default::default()
+    })]
+
+    /// Whatever stands there: the cluster is in the file that comes of it, and another merge changes nothing; or one
+    /// sentence says what is wrong, without the secrets of other clusters.
+    #[test]
+    fn any_file_is_merged_or_is_refused_without_its_secrets(
+        lines in proptest::collection::vec(
+            proptest::prop_oneof![
+                3 => "(apiVersion: v1|kind: Config|current-context: [a-z]{0,3}|preferences: \\{\\})",
+                3 => "(clusters|contexts|users|extensions):( null| \\[\\]| \\{\\}| text)?",
+                3 => "(- | {0,4})(name: (target|other)|(user|cluster|context):|(token|password): hush)",
+                1 => "\\PC{0,6}",
+            ],
+            0..12,
+        ),
+    ) {
+        let before = lines.join("\n");
+        match merge(&before, &entry()) {
+            Ok((after, _)) => {
+                assert!(has_cluster(&after, ARN), "{after}");
+                assert_eq!(merge(&after, &entry()), Ok((after, false)));
+            }
+            Err(error) => assert!(!error.contains("hush") && !error.contains('\n'), "{error:?}"),
+        }
+    }
+}
