@@ -112,7 +112,8 @@ mod tests {
             expected.push_str(&line);
             if outbox.is_full() {
                 outbox.begin().await.unwrap();
-                assert!(!outbox.is_full() && outbox.unwritten() >= ENOUGH, "it is being written");
+                // It is being written, or a fast disk has it already.
+                assert!(!outbox.is_full());
             }
         }
         outbox.close().await.unwrap();
