@@ -3,7 +3,7 @@
 use testkit::{FaultKind, Sandbox, Site, Worlds};
 
 /// A service that is silent is given up on soon, and one that may be silent for long, as long as work takes, too.
-pub(crate) const IMPATIENT: [&str; 2] = ["--read-timeout=700ms", "--timeout=8s"];
+pub(crate) const IMPATIENT: [&str; 2] = ["--read-timeout=700ms", "--timeout=12s"];
 
 /// Operations that no binary calls.
 pub(crate) const NOT_REACHED: &[(&str, &str)] = &[
