@@ -16,7 +16,7 @@ use job_runtime::{Credentials, Options, Output, env};
 
 use self::connect::ConnectArgs;
 use self::proxy::ProxyArgs;
-use self::query::{QueryArgs, Shape};
+use self::query::QueryArgs;
 use crate::connection::Auth;
 use crate::{Request, Work};
 
@@ -69,13 +69,13 @@ impl Format {
     }
 
     /// The form of rows.
-    fn rows(chosen: Option<Self>) -> Shape {
+    fn rows(chosen: Option<Self>) -> sql_text::Format {
         match chosen {
-            None | Some(Self::Json) => Shape::Json,
-            Some(Self::Jsonl) => Shape::Jsonl,
-            Some(Self::Csv) => Shape::Csv,
-            Some(Self::Table | Self::Text) => Shape::Table,
-            Some(Self::None) => Shape::Nothing,
+            None | Some(Self::Json) => sql_text::Format::Json,
+            Some(Self::Jsonl) => sql_text::Format::Jsonl,
+            Some(Self::Csv) => sql_text::Format::Csv,
+            Some(Self::Table | Self::Text) => sql_text::Format::Table,
+            Some(Self::None) => sql_text::Format::None,
         }
     }
 }

@@ -7,11 +7,12 @@ mod show;
 
 use clap::{Args, Subcommand, ValueEnum};
 use job_runtime::{Options, env};
+use sql_text::Format;
 
 use self::connect::{CatalogArgs, ConnectArgs};
 use self::misplaced::Misplaced;
 use self::run::RunArgs;
-use self::show::{Format, ShowArgs};
+use self::show::ShowArgs;
 use crate::listing::List;
 use crate::redshift::{Catalog, Filter, What};
 use crate::{Request, Work, connection};

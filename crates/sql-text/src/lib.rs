@@ -21,6 +21,7 @@
 
 mod cell;
 mod count;
+mod format;
 mod json;
 mod lexer;
 mod nesting;
@@ -33,6 +34,7 @@ mod text;
 
 pub use self::cell::{Cell, Column, Kind, columns};
 pub use self::count::RowCount;
+pub use self::format::{Format, null};
 pub use self::lexer::{Dialect, Lexer, Parameter, Token, Use, is_name};
 pub use self::rows::{Form, Rows};
 pub use self::shown::shown;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use clap::Args;
 use job_runtime::{Expect, duration, input};
 use serde_json::value::RawValue;
-use sql_text::{Dialect, Fault, Form, RowCount, Sources};
+use sql_text::{Dialect, Fault, Form, Format, RowCount, Sources, null};
 
 use crate::query::{self, Parameter, Query, Show};
 
@@ -100,19 +100,9 @@ pub(super) struct QueryArgs {
     expect: Option<Expect>,
 }
 
-/// Forms of a result, without what NULL looks like.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Shape {
-    Json,
-    Jsonl,
-    Csv,
-    Table,
-    Nothing,
-}
-
 impl QueryArgs {
     /// Reads what the options name, and checks what can be checked without the server.
-    pub(super) fn into_query(self, shape: Shape) -> Result<Query, String> {
+    pub(super) fn into_query(self, format: Format) -> Result<Query, String> {
         if self.sources.list.is_empty() {
             return Err("there is nothing to run: give --sql, --sql-file or --sql-dir".to_owned());
         }
@@ -135,16 +125,7 @@ impl QueryArgs {
         parameters.extend(self.parameter);
         parameters.extend(self.parameter_file);
         query::check(&statements, &parameters)?;
-        let form = match shape {
-            Shape::Nothing if self.output_file.is_some() => {
-                return Err("--output none leaves nothing for --output-file".to_owned());
-            }
-            Shape::Json => Form::Json,
-            Shape::Jsonl => Form::Jsonl,
-            Shape::Csv => Form::Csv { null: self.null.unwrap_or_default() },
-            Shape::Table => Form::Table { null: self.null },
-            Shape::Nothing => Form::Nothing,
-        };
+        let form = format.form(self.null, self.output_file.is_some())?;
         if form == Form::Json
             && let Some(copy) = statements.iter().find(|statement| query::copies_out(&statement.sql))
         {
@@ -234,14 +215,5 @@ fn statement_timeout(text: &str) -> Result<Duration, String> {
     match i32::try_from(timeout.as_millis()) {
         Ok(_) => Ok(timeout),
         Err(_) => Err("the server takes 24 days at most".to_owned()),
-    }
-}
-
-/// What has to be quoted itself would not be told from the text.
-fn null(text: &str) -> Result<String, String> {
-    if text.contains([',', '"', '\n', '\r']) {
-        Err("it may not have commas, quotes or line ends in it".to_owned())
-    } else {
-        Ok(text.to_owned())
     }
 }

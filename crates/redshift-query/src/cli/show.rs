@@ -2,28 +2,11 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, ValueEnum};
+use clap::Args;
 use job_runtime::Expect;
-use sql_text::{Form, RowCount};
+use sql_text::{Format, RowCount, null};
 
 use crate::show::Show;
-
-/// Forms of a result.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum Format {
-    /// One JSON object.
-    Json,
-    /// A JSON object for each row.
-    Jsonl,
-    /// Comma-separated values with a header.
-    Csv,
-    /// For people.
-    // The other binaries' name for what is for people.
-    #[value(alias = "text")]
-    Table,
-    /// Nothing.
-    None,
-}
 
 /// How a result is shown, and what is expected of it.
 #[derive(Debug, Default, Args)]
@@ -57,25 +40,7 @@ pub(super) struct ShowArgs {
 impl ShowArgs {
     pub(super) fn into_show(self, format: Format) -> Result<Show, String> {
         let Self { null, output_file, expect_rows, expect } = self;
-        if format == Format::None && output_file.is_some() {
-            return Err("--output none leaves nothing for --output-file".to_owned());
-        }
-        let form = match format {
-            Format::Json => Form::Json,
-            Format::Jsonl => Form::Jsonl,
-            Format::Csv => Form::Csv { null: null.unwrap_or_default() },
-            Format::Table => Form::Table { null },
-            Format::None => Form::Nothing,
-        };
+        let form = format.form(null, output_file.is_some())?;
         Ok(Show { form, output_file, expect_rows, expect })
-    }
-}
-
-/// What has to be quoted itself would not be told from the text.
-fn null(text: &str) -> Result<String, String> {
-    if text.contains([',', '"', '\n', '\r']) {
-        Err("it may not have commas, quotes or line ends in it".to_owned())
-    } else {
-        Ok(text.to_owned())
     }
 }
