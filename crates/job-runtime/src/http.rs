@@ -10,6 +10,7 @@ mod proxy;
 mod tls;
 mod wire_error;
 
+pub use tls::add_bundle;
 pub(crate) use wire_error::{WireError, find};
 
 use self::body::TimedBody;

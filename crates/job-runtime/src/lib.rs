@@ -82,6 +82,7 @@ pub use entry::{Binary, Credentials, Options, main};
 pub use error::{CallError, Effect, Failure};
 pub use exit::Exit;
 pub use expect::Expect;
+pub use http::add_bundle;
 pub use origin::{Handover, PlanError};
 pub use place::{Place, percent_encoded};
 pub use poll::{Ended, Judged, Verdict};

@@ -223,20 +223,10 @@ fn on(time: UnixTime) -> Option<String> {
     rfc3339(DateTime::from_secs(i64::try_from(time.as_secs()).ok()?))
 }
 
-/// Adds the certificates of a PEM file; at least one.
+/// Adds the roots of a PEM file; at least one.
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let failed = |what: String| format!("could not read the roots in {}: {what}", path.display());
-    let certificates = CertificateDer::pem_file_iter(path).map_err(|error| failed(error.to_string()))?;
-    let (mut held, mut usable) = (false, false);
-    for certificate in certificates {
-        held = true;
-        usable |= roots.add(certificate.map_err(|error| failed(error.to_string()))?).is_ok();
-    }
-    match (held, usable) {
-        (_, true) => Ok(()),
-        (true, false) => Err(failed("it holds no certificate that can be understood".to_owned())),
-        (false, _) => Err(failed("it holds no certificate".to_owned())),
-    }
+    job_runtime::add_bundle(roots, path)
+        .map_err(|problem| format!("could not read the roots in {}: {problem}", path.display()))
 }
 
 /// The region that all hosts are in; a global database has hosts in several.

@@ -89,8 +89,11 @@ fn verifier(
         .map_err(|err| rustls::Error::General(err.to_string()))
 }
 
-/// Adds the certificates of a PEM file; at least one, or what is wrong with it.
-fn add_bundle(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
+/// Adds the certificates of a PEM file to `roots`; those that cannot be understood are passed over.
+///
+/// # Errors
+/// What is wrong with a file that holds none to add, without its name.
+pub fn add_bundle(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
     let problem = |err| match err {
         pem::Error::Io(err) => err.to_string(),
         err => format!("it is not PEM: {err}"),
