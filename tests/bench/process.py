@@ -35,6 +35,16 @@ class Cost:
 
 
 @dataclass
+class Traced:
+    """What the processes of one round asked of the kernel, and said to the other side."""
+
+    syscalls: int = 0
+    connections: int = 0
+    sent_bytes: int = 0
+    received_bytes: int = 0
+
+
+@dataclass
 class Whole:
     """All about one process that ran for long: the time includes the start of a small shell."""
 
@@ -134,6 +144,56 @@ class Runner:
 
         drive(work, counted)
         return total
+
+
+    def traced(self, work: Work) -> Traced:
+        """System calls of one round, and its traffic as the sockets saw it: TLS and HTTP, no TCP headers."""
+        traced = Traced()
+
+        def watched(command: list[str]) -> str:
+            record = self.profiles / f"strace.{work.name}.txt"
+            # -yy tells what a descriptor is: 9<TCP:[127.0.0.1:43252->127.0.0.1:32941]>.
+            strace = ["strace", "--follow-forks", "-yy", "--string-limit=0", f"--output={record}", *command]
+            _, status, _ = os.wait4(self.spawn(strace, work.env), 0)
+            printed = self.check(strace, status)
+            add_calls(traced, record.read_text())
+            return printed
+
+        drive(work, watched)
+        return traced
+
+
+# A system call on a connection, and what came of it; a call that was interrupted by another thread's has two lines.
+ON_TCP = re.compile(r"^\d+ +(\w+)\(\d+<TCP(?:v6)?:")
+RESULT = re.compile(r"= (\d+)(?: \(|$)")
+SENDING = {"write", "writev", "sendto", "sendmsg"}
+RECEIVING = {"read", "readv", "recvfrom", "recvmsg"}
+
+
+def add_calls(traced: Traced, record: str) -> None:
+    """Adds what strace has written down of one process and its threads."""
+    waiting: dict[str, str] = {}
+    for line in record.splitlines():
+        thread, _, rest = line.partition(" ")
+        if rest.lstrip().startswith(("+++", "---")):
+            continue
+        if "resumed>" in line:
+            line = waiting.pop(thread, "") + line.partition("resumed>")[2]
+        else:
+            traced.syscalls += 1
+            if line.endswith("<unfinished ...>"):
+                waiting[thread] = line
+                continue
+        call, result = ON_TCP.match(line), RESULT.search(line)
+        if call is None:
+            continue
+        count = int(result[1]) if result else 0
+        if call[1] == "connect":
+            traced.connections += 1
+        elif call[1] in SENDING:
+            traced.sent_bytes += count
+        elif call[1] in RECEIVING:
+            traced.received_bytes += count
 
 
 def drive(work: Work, run: Callable[[list[str]], str]) -> None:

@@ -62,7 +62,7 @@ class Bench:
         sts, service = sandbox.hosts(options.tls)
         endpoints = {"AWS_ENDPOINT_URL_STS": sts, "AWS_ENDPOINT_URL_REDSHIFT_DATA": service}
         trust = {"AWS_CA_BUNDLE": str(sandbox.bundle)} if options.tls else {}
-        roles = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(sandbox.token_file), "ROLE_A": ROLE_A, "ROLE_B": ROLE_B}
+        roles = {"AWS_WEB_IDENTITY_TOKEN_FILE": str(sandbox.token_file), "ROLES": f"{ROLE_A} {ROLE_B}"}
         self.profiles = endpoints | trust | sandbox.profiles()
         self.variables = endpoints | trust | roles | {"AWS_REGION": REGION}
         where = ["--workgroup-name", WORKGROUP, "--database", DATABASE, "--output", "csv"]

@@ -6,6 +6,7 @@
 
 mod body;
 mod dial;
+mod pem;
 mod proxy;
 mod tls;
 mod wire_error;

@@ -15,10 +15,9 @@ use std::sync::Arc;
 use std::time::SystemTime;
 use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
-use tracing::{Event, Level, Subscriber};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
-use tracing_subscriber::layer::{Context, Layer, SubscriberExt};
-use tracing_subscriber::util::SubscriberInitExt;
 
 /// The shared crates whose events are logged, beside those of the binary itself.
 const OWN_TARGETS: [&str; 4] = ["job_runtime", "chained_credentials", "cloudwatch_tail", "fan_out"];
@@ -90,9 +89,8 @@ fn stamp(time: DateTime) -> String {
 /// Sends the project's events to `log`, at the levels of `rust_log`.
 pub(crate) fn install(log: &Arc<Log>, rust_log: Option<&str>) {
     let (filter, problem) = filter(rust_log, log.binary);
-    let subscriber = tracing_subscriber::registry().with(Events(Arc::clone(log)).with_filter(filter));
     // There is one already only where a test made one.
-    let _ = subscriber.try_init();
+    let _ = tracing::subscriber::set_global_default(Events { log: Arc::clone(log), filter });
     if let Some(problem) = problem {
         tracing::warn!("RUST_LOG is not understood: {problem}");
     }
@@ -168,15 +166,40 @@ fn text(seconds: i64, level: Level, message: &str, fields: &Fields) -> String {
     line
 }
 
-/// Hands events to the log. Spans are not shown: their events say what there is to say.
-struct Events(Arc<Log>);
+/// Hands events to the log. Spans are not shown: their events say what there is to say. So none is kept, as the
+/// registry of tracing-subscriber would, which takes 32 KiB before the first.
+struct Events {
+    log: Arc<Log>,
+    filter: Targets,
+}
 
-impl<S: Subscriber> Layer<S> for Events {
-    fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+impl Subscriber for Events {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.is_event() && self.filter.would_enable(metadata.target(), metadata.level())
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.filter.iter().map(|(_, level)| level).max()
+    }
+
+    fn event(&self, event: &Event<'_>) {
         let mut seen = Seen::default();
         event.record(&mut seen);
-        self.0.write(*event.metadata().level(), &seen.message, seen.fields);
+        self.log.write(*event.metadata().level(), &seen.message, seen.fields);
     }
+
+    /// Never asked for: no span is enabled.
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+
+    fn enter(&self, _: &Id) {}
+
+    fn exit(&self, _: &Id) {}
 }
 
 /// Collects what an event carries.

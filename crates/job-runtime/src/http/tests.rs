@@ -297,6 +297,18 @@ async fn a_bundle_is_added_to_the_roots() {
 }
 
 #[tokio::test]
+async fn a_bundle_may_hold_more_than_good_certificates() {
+    let tested = tls_server().await;
+    let pem = std::fs::read_to_string(tested.ca.path()).unwrap();
+    let mut bundle = tempfile::NamedTempFile::new().unwrap();
+    bundle.write_all(b"Autorit\xe9 Racine\r\n-----BEGIN CERTIFICATE-----\r\nAAAA\r\n-----END CERTIFICATE-----\r\n").unwrap();
+    bundle.write_all(pem.replace('\n', "  \r\n").trim_end().as_bytes()).unwrap();
+    let client = client(Some(bundle.path()), &[NO_SYSTEM]);
+    let answer = quick(&client, &format!("https://localhost:{}/", tested.port)).await.unwrap();
+    assert_eq!(answer, (200, "ok".to_owned()));
+}
+
+#[tokio::test]
 async fn the_systems_roots_are_tried_where_the_issuer_is_unknown() {
     let tested = tls_server().await;
     let file = tested.ca.path().to_str().unwrap();
@@ -329,12 +341,15 @@ fn a_bundle_that_holds_nothing_is_found_before_any_request() {
     broken.write_all(b"-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n").unwrap();
     let mut cut = tempfile::NamedTempFile::new().unwrap();
     cut.write_all(b"-----BEGIN CERTIFICATE-----\nAAAA\n").unwrap();
+    let mut garbled = tempfile::NamedTempFile::new().unwrap();
+    garbled.write_all(b"-----BEGIN CERTIFICATE-----\nAA\xffA\n-----END CERTIFICATE-----\n").unwrap();
     for (path, problem) in [
         (Path::new("/no/such/file.pem"), "No such file or directory"),
         (Path::new("/tmp"), "Is a directory"),
         (text.path(), "it holds no certificate"),
         (broken.path(), "it holds no certificate that can be understood"),
-        (cut.path(), "it is not PEM"),
+        (cut.path(), "it is not PEM: its last certificate has no end"),
+        (garbled.path(), "it is not PEM: a certificate in it is not base64"),
     ] {
         let err = Network::new(Some(path), &Env::default()).unwrap_err().to_string();
         assert!(

@@ -1,12 +1,12 @@
 //! Whom to trust.
 
 use super::HttpConfigError;
+use super::pem::Certificates;
 use crate::env;
 use chained_credentials::Env;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::{Path, PathBuf};
@@ -94,15 +94,11 @@ fn verifier(
 /// # Errors
 /// What is wrong with a file that holds none to add, without its name.
 pub fn add_bundle(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    let problem = |err| match err {
-        pem::Error::Io(err) => err.to_string(),
-        err => format!("it is not PEM: {err}"),
-    };
     let (mut held, mut usable) = (false, false);
-    for certificate in CertificateDer::pem_file_iter(path).map_err(problem)? {
+    for certificate in Certificates::open(path).map_err(|err| err.to_string())? {
         held = true;
         // A company's bundle can hold an odd certificate among the good ones.
-        usable |= roots.add(certificate.map_err(problem)?).is_ok();
+        usable |= roots.add(certificate.map_err(|err| err.to_string())?).is_ok();
     }
     match (held, usable) {
         (false, _) => Err("it holds no certificate".to_owned()),
@@ -128,7 +124,7 @@ impl Verifier {
         let read = || {
             // A directory opens like a file.
             let mut files = self.files.iter().filter(|file| !file.is_dir());
-            let pem = files.find_map(|file| CertificateDer::pem_file_iter(file).ok())?;
+            let pem = files.find_map(|file| Certificates::open(file).ok())?;
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(pem.filter_map(Result::ok));
             // An empty store cannot be built into a verifier.

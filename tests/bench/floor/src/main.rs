@@ -1,9 +1,10 @@
 //! The floor: the least that a program can do for the work of one short run of a product.
 //!
-//! Two hops through STS (`AssumeRoleWithWebIdentity`, then `AssumeRole`), then what the first argument names –
+//! The hops through STS (`AssumeRoleWithWebIdentity`, then `AssumeRole`), then what the first argument names –
 //! `glue`: a `StartJobRun` and one `GetJobRun`; `lambda`: an `Invoke`; `sagemaker`: an `InvokeEndpoint`; `redshift`: an
-//! `ExecuteStatement`, a `DescribeStatement` that is held until the end, and one `GetStatementResult` – over TLS to two
-//! hosts, one connection each. No SDK, no async runtime, no options, no retries, answers searched instead of parsed.
+//! `ExecuteStatement`, a `DescribeStatement` that is held until the end, and one `GetStatementResult`; `rds-token` and
+//! `eks-token`: an address signed here – over TLS to two hosts, one connection each. No SDK, no async runtime, no
+//! options, no retries, answers searched instead of parsed.
 //! What a product spends above this is the price of everything that makes it fit for use; the benchmark holds that
 //! price to a budget.
 //!
@@ -11,10 +12,12 @@
 //! `Value` of each, which is what a bare program would do to get at the rows.
 //!
 //! Everything else comes from the environment: `AWS_ENDPOINT_URL_STS`, `AWS_CA_BUNDLE` (not where the endpoints are
-//! `http://`), `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `ROLE_A`, `ROLE_B`, and of the work itself its
+//! `http://`), `AWS_WEB_IDENTITY_TOKEN_FILE`, `AWS_REGION`, `ROLES` (ARNs in their order, with a space between), and of the
+//! work itself its
 //! `AWS_ENDPOINT_URL_GLUE` and `GLUE_JOB_NAME`, or `AWS_ENDPOINT_URL_LAMBDA`, `LAMBDA_FUNCTION_NAME` and
 //! `LAMBDA_PAYLOAD`, or `AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME`, `SAGEMAKER_ENDPOINT_NAME` and `SAGEMAKER_BODY`, or
-//! `AWS_ENDPOINT_URL_REDSHIFT_DATA`, `REDSHIFT_WORKGROUP_NAME`, `REDSHIFT_DATABASE` and `REDSHIFT_SQL`.
+//! `AWS_ENDPOINT_URL_REDSHIFT_DATA`, `REDSHIFT_WORKGROUP_NAME`, `REDSHIFT_DATABASE` and `REDSHIFT_SQL`, or `RDS_HOST`
+//! (with the port) and `RDS_USER`, or `EKS_CLUSTER_NAME`.
 #![allow(
     clippy::disallowed_methods,
     clippy::print_stderr,
@@ -65,6 +68,8 @@ fn run() -> io::Result<String> {
         Some("sagemaker") => sagemaker,
         Some("redshift") => redshift,
         Some("redshift-pages") => redshift_pages,
+        Some("rds-token") => rds_token,
+        Some("eks-token") => eks_token,
         _ => return Err(Error::other("the first argument names no work")),
     };
     let region = variable("AWS_REGION")?;
@@ -72,10 +77,21 @@ fn run() -> io::Result<String> {
     let tls = std::env::var("AWS_CA_BUNDLE").ok().map(|bundle| host::trusting(&bundle)).transpose()?;
 
     let mut sts = service("sts", "AWS_ENDPOINT_URL_STS", &region, tls.clone())?;
-    let first_role = [("RoleArn", variable("ROLE_A")?), ("WebIdentityToken", token.trim().to_owned())];
-    let first = keys(&sts.query(None, "AssumeRoleWithWebIdentity", &first_role)?)?;
-    let second = keys(&sts.query(Some(&first), "AssumeRole", &[("RoleArn", variable("ROLE_B")?)])?)?;
-    work(&region, tls, &second)
+    let roles = variable("ROLES")?;
+    let mut session: Option<Keys> = None;
+    for role in roles.split(' ') {
+        let arn = ("RoleArn", role.to_owned());
+        let answer = match &session {
+            None => {
+                let token = ("WebIdentityToken", token.trim().to_owned());
+                sts.query(None, "AssumeRoleWithWebIdentity", &[arn, token])?
+            }
+            before => sts.query(before.as_ref(), "AssumeRole", &[arn])?,
+        };
+        session = Some(keys(&answer)?);
+    }
+    let session = session.ok_or_else(|| Error::other("ROLES is empty"))?;
+    work(&region, tls, &session)
 }
 
 /// Starts a run and looks at it once; gives its id and state.
@@ -139,6 +155,35 @@ fn redshift_pages(region: &str, tls: Tls, keys: &Keys) -> io::Result<String> {
             _ => return Ok(rows.to_string()),
         }
     }
+}
+
+/// Signs what RDS takes as a password.
+fn rds_token(region: &str, _: Tls, keys: &Keys) -> io::Result<String> {
+    let (host, user) = (variable("RDS_HOST")?, variable("RDS_USER")?);
+    let query = [("Action", "connect"), ("DBUser", &user)];
+    sigv4::presigned(keys, ("rds-db", region), &host, &query, 900, None)
+}
+
+/// Signs the request that EKS sends to STS, and wraps it up.
+fn eks_token(region: &str, _: Tls, keys: &Keys) -> io::Result<String> {
+    let host = format!("sts.{region}.amazonaws.com");
+    let query = [("Action", "GetCallerIdentity"), ("Version", "2011-06-15")];
+    let cluster = variable("EKS_CLUSTER_NAME")?;
+    let url = sigv4::presigned(keys, ("sts", region), &host, &query, 60, Some(("x-k8s-aws-id", &cluster)))?;
+    Ok(format!("k8s-aws-v1.{}", base64url(format!("https://{url}").as_bytes())))
+}
+
+/// Base64 for addresses, without padding.
+fn base64url(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+    let mut out = String::with_capacity(bytes.len() * 4 / 3 + 3);
+    for group in bytes.chunks(3) {
+        let at = |place: usize| u32::from(group.get(place).copied().unwrap_or(0));
+        let bits = at(0) << 16 | at(1) << 8 | at(2);
+        let sextets = [18, 12, 6, 0].map(|shift| DIGITS[(bits >> shift & 63) as usize]);
+        out.extend(sextets.iter().take(group.len() + 1).map(|digit| char::from(*digit)));
+    }
+    out
 }
 
 fn variable(name: &str) -> io::Result<String> {

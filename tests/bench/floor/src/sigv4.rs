@@ -1,6 +1,9 @@
-//! AWS Signature Version 4 of a request without a query, in the `Authorization` header.
+//! AWS Signature Version 4: of a request without a query, in the `Authorization` header; of an address, in its query.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
+
+use std::io::{self, Error};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use ring::digest::{SHA256, digest};
 use ring::hmac;
@@ -32,22 +35,103 @@ pub(crate) fn authorization(
     body: &str,
 ) -> String {
     let (method, path) = target;
-    let Scope { date, region, service } = scope;
-    let day = date.get(..8).unwrap_or(date);
     let names: Vec<&str> = headers.iter().map(|(name, _)| *name).collect();
     let names = names.join(";");
     let lines: String = headers.iter().flat_map(|(name, value)| [*name, ":", *value, "\n"]).collect();
     let request = format!("{method}\n{path}\n\n{lines}\n{names}\n{}", sha256_hex(body));
-    let credential = format!("{day}/{region}/{service}/aws4_request");
-    let text = format!("AWS4-HMAC-SHA256\n{date}\n{credential}\n{}", sha256_hex(&request));
+    let (credential, signature) = signed(keys, scope, &request);
+    let id = &keys.id;
+    format!("AWS4-HMAC-SHA256 Credential={id}/{credential}, SignedHeaders={names}, Signature={signature}")
+}
 
+/// An address of `host` without its scheme, signed for a service in a region; `query` and `header` are in the order that
+/// the signature wants, by name.
+pub(crate) fn presigned(
+    keys: &Keys,
+    (service, region): (&str, &str),
+    host: &str,
+    query: &[(&str, &str)],
+    seconds: u32,
+    header: Option<(&str, &str)>,
+) -> io::Result<String> {
+    let date = now()?;
+    let scope = Scope { date: &date, region, service };
+    let names: Vec<&str> = ["host"].into_iter().chain(header.map(|(name, _)| name)).collect();
+    let names = names.join(";");
+    let expires = seconds.to_string();
+    let credential = format!("{}/{}", keys.id, credential(scope));
+    let algorithm = [
+        ("X-Amz-Algorithm", "AWS4-HMAC-SHA256"),
+        ("X-Amz-Credential", &credential),
+        ("X-Amz-Date", &date),
+        ("X-Amz-Expires", &expires),
+        ("X-Amz-Security-Token", &keys.token),
+        ("X-Amz-SignedHeaders", &names),
+    ];
+    let all = query.iter().chain(&algorithm);
+    let query: Vec<String> = all.map(|(name, value)| format!("{name}={}", percent_encoded(value))).collect();
+    let query = query.join("&");
+    let headers = [("host", host)].into_iter().chain(header);
+    let lines: String = headers.flat_map(|(name, value)| [name, ":", value, "\n"]).collect();
+    let request = format!("GET\n/\n{query}\n{lines}\n{names}\n{}", sha256_hex(""));
+    let (_, signature) = signed(keys, scope, &request);
+    Ok(format!("{host}/?{query}&X-Amz-Signature={signature}"))
+}
+
+fn credential(Scope { date, region, service }: Scope<'_>) -> String {
+    format!("{}/{region}/{service}/aws4_request", date.get(..8).unwrap_or(date))
+}
+
+/// What the keys are good for, and the signature of a canonical request.
+fn signed(keys: &Keys, scope: Scope<'_>, request: &str) -> (String, String) {
+    let credential = credential(scope);
+    let text = format!("AWS4-HMAC-SHA256\n{}\n{credential}\n{}", scope.date, sha256_hex(request));
     let mut key = hmac::Key::new(hmac::HMAC_SHA256, format!("AWS4{}", keys.secret).as_bytes());
-    for part in [day, region, service, "aws4_request"] {
+    for part in credential.split('/') {
         key = hmac::Key::new(hmac::HMAC_SHA256, hmac::sign(&key, part.as_bytes()).as_ref());
     }
     let signature = hex(hmac::sign(&key, text.as_bytes()).as_ref());
-    let id = &keys.id;
-    format!("AWS4-HMAC-SHA256 Credential={id}/{credential}, SignedHeaders={names}, Signature={signature}")
+    (credential, signature)
+}
+
+/// The time as `20150830T123600Z`.
+pub(crate) fn now() -> io::Result<String> {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).map_err(Error::other)?;
+    Ok(amz_date(since.as_secs()))
+}
+
+/// Percent-encodes everything but RFC 3986's unreserved characters.
+pub(crate) fn percent_encoded(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + text.len() / 4);
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => out.push(byte.into()),
+            _ => out.extend(['%', hex_digit(byte >> 4), hex_digit(byte & 15)]),
+        }
+    }
+    out
+}
+
+fn hex_digit(value: u8) -> char {
+    char::from_digit(value.into(), 16).unwrap_or('0').to_ascii_uppercase()
+}
+
+/// Seconds since 1970 as `20150830T123600Z`.
+fn amz_date(seconds: u64) -> String {
+    let (days, second) = (seconds / 86_400, seconds % 86_400);
+    // Years are counted from March of year 0, so that the leap day ends them: 719,468 days before 1970, in
+    // periods of 400 years = 146,097 days.
+    let days = days + 719_468;
+    let (period, day) = (days / 146_097, days % 146_097);
+    let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
+    let day = day - (365 * year + year / 4 - year / 100);
+    // March to January hold 153 days every five months.
+    let month = (5 * day + 2) / 153;
+    let day = day - (153 * month + 2) / 5 + 1;
+    let (month, turn) = if month < 10 { (month + 3, 0) } else { (month - 9, 1) };
+    let year = period * 400 + year + turn;
+    let (hour, minute, second) = (second / 3_600, second / 60 % 60, second % 60);
+    format!("{year:04}{month:02}{day:02}T{hour:02}{minute:02}{second:02}Z")
 }
 
 fn sha256_hex(text: &str) -> String {
@@ -117,5 +201,28 @@ mod tests {
             );
             assert_eq!(authorization(&keys, scope, target, &headers, body), expected);
         }
+    }
+
+    #[test]
+    fn dates() {
+        for (seconds, expected) in [
+            (0, "19700101T000000Z"),
+            (951_782_399, "20000228T235959Z"),
+            (951_782_400, "20000229T000000Z"),
+            (1_440_938_160, "20150830T123600Z"),
+            (1_735_689_599, "20241231T235959Z"),
+            (1_740_787_200, "20250301T000000Z"),
+            (4_107_542_400, "21000301T000000Z"),
+        ] {
+            assert_eq!(amz_date(seconds), expected);
+        }
+    }
+
+    #[test]
+    fn forms() {
+        assert_eq!(
+            percent_encoded("arn:aws:iam::1:role/a_b-c.d~e f"),
+            "arn%3Aaws%3Aiam%3A%3A1%3Arole%2Fa_b-c.d~e%20f"
+        );
     }
 }
