@@ -301,7 +301,11 @@ async fn a_bundle_may_hold_more_than_good_certificates() {
     let tested = tls_server().await;
     let pem = std::fs::read_to_string(tested.ca.path()).unwrap();
     let mut bundle = tempfile::NamedTempFile::new().unwrap();
-    bundle.write_all(b"Autorit\xe9 Racine\r\n-----BEGIN CERTIFICATE-----\r\nAAAA\r\n-----END CERTIFICATE-----\r\n").unwrap();
+    bundle
+        .write_all(
+            b"Autorit\xe9 Racine\r\n-----BEGIN CERTIFICATE-----\r\nAAAA\r\n-----END CERTIFICATE-----\r\n",
+        )
+        .unwrap();
     bundle.write_all(pem.replace('\n', "  \r\n").trim_end().as_bytes()).unwrap();
     let client = client(Some(bundle.path()), &[NO_SYSTEM]);
     let answer = quick(&client, &format!("https://localhost:{}/", tested.port)).await.unwrap();
