@@ -247,18 +247,11 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         },
     },
     Known {
-        what: "`AWS_REGION`",
+        what: "`AWS_REGION`, or `region` in a `source_profile` only",
         botocore: "does not know it",
         ours: "comes before `AWS_DEFAULT_REGION` and the profile's",
         why: "so do the AWS CLI 2 and every SDK; where two disagree, the log says which won",
-        is: |it| it.is_set("AWS_REGION") && (it.aspect == Aspect::Region || it.they_refuse("NoRegionError")),
-    },
-    Known {
-        what: "`region` in a `source_profile` only",
-        botocore: "no region",
-        ours: "the nearest profile's of the chain",
-        why: "the documented files have it there",
-        is: |it| it.they_refuse("NoRegionError"),
+        is: |it| (it.is_set("AWS_REGION") && it.aspect == Aspect::Region) || it.they_refuse("NoRegionError"),
     },
     Known {
         what: "`duration_seconds` beside `web_identity_token_file`",
