@@ -274,20 +274,20 @@ fn compare(seed: u8) -> (BTreeSet<&'static str>, usize) {
         let theirs = scope.spawn(|| Place::new().theirs(&cases));
         (Place::new().ours(&cases), theirs.join().unwrap())
     });
-    let (mut seen, mut same, mut unexplained) = (BTreeSet::new(), 0, String::new());
+    let (mut known, mut alike, mut unexplained) = (BTreeSet::new(), 0, String::new());
     for ((case, ours), theirs) in cases.iter().zip(&ours).zip(&theirs) {
         let aspects = aspects(ours, theirs);
-        same += usize::from(aspects.is_empty() && matches!(ours, End::Walked(_)));
+        alike += usize::from(aspects.is_empty() && matches!(ours, End::Walked(_)));
         for aspect in aspects {
-            let of = differences::Difference { aspect, case, ours, theirs };
-            match DIFFERENCES.iter().find(|known| (known.is)(&of)) {
-                Some(known) => drop(seen.insert(known.what)),
-                None => writeln!(unexplained, "{of:#?}").unwrap(),
+            let difference = differences::Difference { aspect, case, ours, theirs };
+            match DIFFERENCES.iter().find(|reason| (reason.is)(&difference)) {
+                Some(reason) => drop(known.insert(reason.what)),
+                None => writeln!(unexplained, "{difference:#?}").unwrap(),
             }
         }
     }
     assert!(unexplained.is_empty(), "differences without a reason:\n{unexplained}");
-    (seen, same)
+    (known, alike)
 }
 
 #[test]
@@ -310,4 +310,15 @@ fn botocore_takes_the_same_way_for_long() {
     for seed in SEEDS..4 * SEEDS {
         compare(seed);
     }
+}
+
+/// What the README says of it is what is tested.
+#[test]
+fn the_readme_has_every_difference() {
+    let mut table = String::from("| written | botocore | ours | why |\n| --- | --- | --- | --- |\n");
+    for known in DIFFERENCES {
+        writeln!(table, "| {} | {} | {} | {} |", known.what, known.botocore, known.ours, known.why).unwrap();
+    }
+    let readme = include_str!("../../README.md");
+    assert!(readme.contains(&table), "the table of README.md should be:\n{table}");
 }
