@@ -293,8 +293,7 @@ fn end_of_chain(profile: Profile<'_>, keys: Option<Source>) -> Result<Source, Co
         .wrong("leads to no credentials: it has no role_arn, no aws_access_key_id and no credential_process"))
 }
 
-/// Which of these come before access keys, the AWS CLI decides by the file that each stands in, and every SDK in its own
-/// way.
+/// Which of these come before access keys, the AWS CLI decides by the file that each stands in.
 fn refuse_rivals(profile: Profile<'_>) -> Result<(), ConfigError> {
     match ["credential_process", "web_identity_token_file"].into_iter().find(|key| profile.get(key).is_some())
     {

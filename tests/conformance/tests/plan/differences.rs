@@ -122,7 +122,7 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         what: "access keys in a profile beside `credential_process` or `web_identity_token_file`",
         botocore: "takes one of them, by the file that each stands in",
         ours: "refused",
-        why: "every SDK takes another one",
+        why: "which of them is meant, one file does not say",
         is: |it| it.we_refuse(" beside aws_access_key_id"),
     },
     Known {
@@ -182,7 +182,7 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         what: "`[ profile a ]`",
         botocore: "no profile",
         ours: "profile `a`",
-        why: "so does every SDK",
+        why: "so does the SDK that reads the files here",
         is: |it| {
             it.is_written("[ profile ")
                 && ["could not be found", "does not exist"].iter().any(|words| it.they_refuse(words))
@@ -194,7 +194,7 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         what: "`credential_source = environment`",
         botocore: "knows `Environment` only",
         ours: "in any case",
-        why: "so does every SDK",
+        why: "so does the SDK that reads the files here",
         is: |it| it.they_refuse("The credential source"),
     },
     Known {
@@ -208,14 +208,14 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         what: "a section that comes twice",
         botocore: "refused",
         ours: "merged",
-        why: "so does every SDK",
+        why: "so does the SDK that reads the files here",
         is: |it| it.they_refuse("ConfigParseError"),
     },
     Known {
         what: "`value # comment`",
         botocore: "takes the comment for part of the value",
         ours: "leaves it out",
-        why: "so does every SDK",
+        why: "so does the SDK that reads the files here",
         is: |it| {
             it.they_refuse("# what it is")
                 || (it.they_refuse("InvalidClientTokenId") && it.is_written("# what it is"))
@@ -240,7 +240,7 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         what: "`AWS_PROFILE` and `AWS_DEFAULT_PROFILE` are set, and differ",
         botocore: "`AWS_DEFAULT_PROFILE`",
         ours: "`AWS_PROFILE`",
-        why: "so do the AWS CLI 2 and every SDK",
+        why: "one name for one thing; the SDK knows no other",
         is: |it| {
             let [one, other] = ["AWS_PROFILE", "AWS_DEFAULT_PROFILE"].map(|name| it.case.env.get(name));
             it.case.option.is_none() && one.is_some() && other.is_some() && one != other
@@ -250,7 +250,7 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         what: "`AWS_REGION`, or `region` in a `source_profile` only",
         botocore: "does not know it",
         ours: "comes before `AWS_DEFAULT_REGION` and the profile's",
-        why: "so do the AWS CLI 2 and every SDK; where two disagree, the log says which won",
+        why: "so does the SDK; where two disagree, the log says which won",
         is: |it| (it.is_set("AWS_REGION") && it.aspect == Aspect::Region) || it.they_refuse("NoRegionError"),
     },
     Known {
@@ -261,10 +261,13 @@ pub(crate) const DIFFERENCES: &[Known] = &[
         is: |it| it.aspect == Aspect::Duration,
     },
     Known {
-        what: "`AWS_ROLE_SESSION_NAME`",
-        botocore: "names the session of the first role, by web identity",
-        ours: "names all sessions",
+        what: "`AWS_ROLE_SESSION_NAME`, or a profile's `role_session_name` beside web identity of the environment",
+        botocore: "either names the session of web identity, and no other",
+        ours: "the variable names all sessions, the key those of its profile",
         why: "so that one trail has one name",
-        is: |it| it.aspect == Aspect::SessionName && it.is_set("AWS_ROLE_SESSION_NAME"),
+        is: |it| {
+            it.aspect == Aspect::SessionName
+                && (it.is_set("AWS_ROLE_SESSION_NAME") || it.they_take_the_pods_identity())
+        },
     },
 ];
