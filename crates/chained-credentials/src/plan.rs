@@ -82,6 +82,7 @@ impl<'a> Planner<'a> {
             let keys = profile_keys(profile)?;
             let Some(arn) = profile.get("role_arn") else { break end_of_chain(profile, keys)? };
             if let (Some(keys), 2..) = (&keys, profiles.len()) {
+                refuse_rivals(profile)?;
                 break keys.clone();
             }
             let role = self.profile_role(profile, arn)?;
@@ -102,6 +103,7 @@ impl<'a> Planner<'a> {
                 [Some(next), None, None] => {
                     hops.push(HopSpec { role, profile: Some(profile.name.to_owned()) });
                     if next == profile.name {
+                        refuse_rivals(profile)?;
                         break keys.ok_or_else(|| {
                             profile.wrong(
                                 "is its own source_profile, but has no aws_access_key_id to start from",
@@ -278,6 +280,7 @@ impl<'a> Planner<'a> {
 /// What a profile without a role stands on.
 fn end_of_chain(profile: Profile<'_>, keys: Option<Source>) -> Result<Source, ConfigError> {
     if let Some(keys) = keys {
+        refuse_rivals(profile)?;
         return Ok(keys);
     }
     if let Some(command) = profile.get("credential_process") {
@@ -288,6 +291,17 @@ fn end_of_chain(profile: Profile<'_>, keys: Option<Source>) -> Result<Source, Co
     }
     Err(profile
         .wrong("leads to no credentials: it has no role_arn, no aws_access_key_id and no credential_process"))
+}
+
+/// Which of these come before access keys, the AWS CLI decides by the file that each stands in.
+fn refuse_rivals(profile: Profile<'_>) -> Result<(), ConfigError> {
+    match ["credential_process", "web_identity_token_file"].into_iter().find(|key| profile.get(key).is_some())
+    {
+        Some(rival) => {
+            Err(profile.wrong(format!("has {rival} beside aws_access_key_id: keep the one that is meant")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn profile_keys(profile: Profile<'_>) -> Result<Option<Source>, ConfigError> {

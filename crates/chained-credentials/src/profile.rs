@@ -16,6 +16,24 @@ use crate::error::ConfigError;
 const FOR_PEOPLE: [&str; 5] =
     ["sso_session", "sso_start_url", "sso_account_id", "sso_role_name", "login_session"];
 
+/// Keys that are read here and in the plan, and whose values are one line.
+const LINES: [&str; 14] = [
+    "aws_access_key_id",
+    "aws_secret_access_key",
+    "aws_session_token",
+    "credential_process",
+    "credential_source",
+    "duration_seconds",
+    "endpoint_url",
+    "external_id",
+    "region",
+    "role_arn",
+    "role_session_name",
+    "services",
+    "source_profile",
+    "web_identity_token_file",
+];
+
 /// The config file and the credentials file, as far as they are there.
 pub(crate) struct ProfileFiles {
     /// The credentials file first: where both have a key of a profile, it wins, as for the AWS CLI.
@@ -61,7 +79,14 @@ impl ProfileFiles {
     /// The profile `name`, asked for by `asked_by`.
     pub(crate) fn profile<'f>(&'f self, name: &'f str, asked_by: &str) -> Result<Profile<'f>, ConfigError> {
         if self.files.iter().any(|file| file.sections.get_profile(name).is_some()) {
-            return Ok(Profile { name, files: self });
+            let profile = Profile { name, files: self };
+            // Not shown: the lines that were swallowed can be secret.
+            return match LINES.iter().find(|key| profile.get(key).is_some_and(|value| value.contains('\n'))) {
+                Some(key) => Err(profile.wrong(format!(
+                    "has a {key} that goes on in the next line: an indented line belongs to the one before it"
+                ))),
+                None => Ok(profile),
+            };
         }
         let bare = self.files.iter().find(|file| file.bare_sections.iter().any(|section| section == name));
         let hint = match bare {

@@ -82,7 +82,10 @@ impl Keys {
             Some(_) => Err(format!("the value of its key `{key}` is no string")),
         })?;
         let missing = |what: &str, keys: &[String]| {
-            let has = values.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+            let has = match values.len() {
+                0 => "none at all".to_owned(),
+                _ => values.keys().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", "),
+            };
             format!("it has no key for the {what} (looked for {}); it has {has}", keys.join(", "))
         };
         if found.password.is_none() {
@@ -189,6 +192,7 @@ mod tests {
     fn what_a_secret_lacks_is_told_without_its_values() {
         for (text, expected) in [
             (r#"{"user_name":"jane","pass":"s3cret"}"#, "it has `pass`, `user_name`"),
+            ("{}", "it has none at all"),
             (r#"{"password":["s3cret"]}"#, "the value of its key `password` is no string"),
             (r#"{"password":"s3cret","port":"s3cret"}"#, "its port is no number"),
             (r#"{"password":"s3cret\u0000"}"#, "its key `password` has a zero byte"),

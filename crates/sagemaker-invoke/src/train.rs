@@ -82,11 +82,15 @@ impl Jobs<'_> {
     }
 }
 
-/// `DescribeTrainingJob` says in its model that it answers `ResourceNotFound`, and answers the other.
+/// `DescribeTrainingJob` says in its model that it answers `ResourceNotFound`, and answers the other, in these words; of
+/// models and endpoints `SageMaker` says that it could not find them, and so does moto of training jobs.
 fn is_not_found(error: &CallError) -> bool {
     match error.code() {
         Some("ResourceNotFound") => true,
-        Some("ValidationException") => error.message().to_ascii_lowercase().contains("not found"),
+        Some("ValidationException") => {
+            let message = error.message().to_ascii_lowercase();
+            message.contains("not found") || message.contains("could not find")
+        }
         _ => false,
     }
 }

@@ -12,7 +12,7 @@
 //! ```
 //!
 //! [`Postgres`] is a throw-away server for the sandbox to run SQL on; [`Database`] is one as RDS runs it, with TLS and
-//! IAM authentication.
+//! IAM authentication. [`Moto`] is an AWS that nobody here wrote.
 //!
 //! [`contract!`] gives a binary the promises that all of them share.
 
@@ -22,6 +22,7 @@
 mod authority;
 pub mod contract;
 mod database;
+mod moto;
 mod outcome;
 mod postgres;
 mod process;
@@ -29,6 +30,7 @@ mod server;
 mod site;
 
 pub use database::{Database, DatabaseSettings, Held, Tls};
+pub use moto::Moto;
 pub use outcome::Outcome;
 pub use postgres::Postgres;
 pub use process::Running;

@@ -72,7 +72,7 @@ impl Outcome {
 
     /// Asserts that none of `secrets` is anywhere, but for a result that is meant to be one.
     #[track_caller]
-    pub(crate) fn assert_no_secret(&self, secrets: &[String], secret_result: bool) {
+    pub fn assert_no_secret(&self, secrets: &[String], secret_result: bool) {
         let stdout = String::from_utf8_lossy(&self.stdout);
         let places = [
             ("stdout", &*stdout),

@@ -106,6 +106,12 @@ impl Site {
         self
     }
 
+    /// The same place for another binary.
+    #[must_use]
+    pub fn with_binary(self, binary: impl AsRef<Path>) -> Self {
+        Self { binary: std::path::absolute(binary).expect("a path"), ..self }
+    }
+
     /// Takes a variable away.
     #[must_use]
     pub fn without(mut self, name: &str) -> Self {

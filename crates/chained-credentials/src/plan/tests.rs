@@ -154,6 +154,7 @@ async fn what_is_named_and_absent_is_an_error_though_the_pod_has_an_identity_of_
 #[tokio::test]
 async fn profiles_that_lead_nowhere_say_which_key() {
     let role = "role_arn = arn:aws:iam::111111111111:role/a";
+    let keys = "aws_access_key_id = A\naws_secret_access_key = hush\n";
     for (text, expected) in [
         ("[profile a]\nregion = x\n".to_owned(), "leads to no credentials"),
         (format!("[profile a]\n{role}\n"), "nothing to assume it from"),
@@ -197,13 +198,29 @@ async fn profiles_that_lead_nowhere_say_which_key() {
             "has aws_access_key_id, but no aws_secret_access_key",
         ),
         ("[profile a]\naws_secret_access_key = A\n".to_owned(), "but no aws_access_key_id"),
+        (format!("[profile a]\n{keys}credential_process = /bin/x\n"), "has credential_process beside"),
+        (format!("[profile a]\n{keys}web_identity_token_file = /t\n"), "has web_identity_token_file beside"),
+        (
+            format!("[profile a]\n{role}\nsource_profile = a\n{keys}credential_process = /bin/x\n"),
+            "has credential_process beside",
+        ),
+        (
+            format!(
+                "[profile a]\n{role}\nsource_profile = b\n[profile b]\n{role}\n{keys}web_identity_token_file = /t\n"
+            ),
+            "profile `b`",
+        ),
+        (
+            "[profile a]\nduration_seconds = 900\n  aws_secret_access_key = hush\n".to_owned(),
+            "has a duration_seconds that goes on in the next line",
+        ),
         (
             format!("[profile a]\n{role}\nweb_identity_token_file = /t\nendpoint_url = host:1\n"),
             "key endpoint_url",
         ),
     ] {
         let error = Case::new().config(&text).profile("a").irsa().error().await;
-        assert!(error.contains(expected), "{expected}: {error}");
+        assert!(error.contains(expected) && !error.contains("hush"), "{expected}: {error}");
     }
 }
 
@@ -385,7 +402,7 @@ fn line() -> impl proptest::strategy::Strategy<Value = String> {
     proptest::prop_oneof![
         4 => regex(format!("{key} ?= ?{value}")),
         2 => regex(format!("\\[{name}\\]")),
-        2 => "aws_(secret_access_key|session_token) = hush",
+        2 => " ?aws_(secret_access_key|session_token) = hush",
         1 => "( |\t)[a-z]{1,6} = [a-z]{0,4}",
         1 => "[#;]?\\PC{0,12}",
     ]

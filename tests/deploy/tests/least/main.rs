@@ -4,12 +4,13 @@
 
 mod clients;
 mod features;
+mod moto;
 
 use std::collections::BTreeSet;
 
+use deploy::binaries;
 use deploy::container::binary;
 use deploy::iam::{Permission, permissions, statements};
-use deploy::{binaries, judge, root, run};
 use features::{Feature, MORE, world};
 use testkit::{Postgres, Site, Worlds};
 
@@ -132,17 +133,6 @@ fn mwaa_tokens_policy_is_sufficient_and_necessary() {
 #[test]
 fn eks_tokens_policy_is_sufficient_and_necessary() {
     prove("eks-token", "");
-}
-
-/// What moto can tell of it, whose enforcement is not ours.
-#[test]
-fn another_implementation_of_iam_agrees() {
-    let mut moto = judge("python");
-    moto.arg(root().join("tests/deploy/second_opinion.py"))
-        .arg(root().join("target/image"))
-        .arg(root().join("k8s/iam"));
-    let said = run(&mut moto).unwrap_or_else(|said| panic!("{said}"));
-    assert_eq!(said.lines().filter(|line| line.starts_with("ok: ")).count(), 6, "{said}");
 }
 
 #[test]
