@@ -19,14 +19,21 @@ pub(crate) const NOT_REACHED: &[(&str, &str)] = &[
     ("mwaa-web-server:Page", "whatever else is asked of a web server"),
 ];
 
-/// Exits that are as they are: row, operation, kind of fault, exit, and why.
-pub(crate) const KNOWN: &[(&str, &str, &str, i32, &str)] = &[
+/// Exits of one call alone: row, operation, kind of fault (`*`: any), exit, and why.
+pub(crate) const ALONE: &[(&str, &str, &str, i32, &str)] = &[
     (
-        "chain-check-machine",
-        "instance-metadata:GetRoleName",
-        "garbage",
-        1,
-        "aws-config makes an address of the name without a look at it, and panics; nothing was begun",
+        "lambda-invoke-durable",
+        "lambda:Invoke",
+        "*",
+        80,
+        "a name made of the key is no promise until Lambda shows an execution of it",
+    ),
+    (
+        "sagemaker-invoke-async",
+        "sagemaker-runtime:InvokeEndpointAsync",
+        "*",
+        80,
+        "the claim says that a request was sent, and no call tells whether the queue has it",
     ),
     (
         "sagemaker-invoke-async",
@@ -42,12 +49,13 @@ pub(crate) const KNOWN: &[(&str, &str, &str, i32, &str)] = &[
 pub(crate) enum Part {
     /// It is a step to the start of the work, or all of the command: it is tried again, then 75, and nothing was begun.
     Read,
-    /// It begins the work, and may not be sent again blindly.
+    /// It begins the work, and may not be sent again blindly; a key, a token or a name settles what came of it.
     Start,
+    /// The same, and nothing settles it: an answer that is lost is said to be.
+    Blind,
     /// It looks at work that goes on: it is tried again, then 79.
     Wait,
-    /// It stops the work when a signal has come. Where its answer is lost and the next look says that the work was
-    /// stopped, that is the end which is told.
+    /// It stops the work when a signal has come. That is what was asked for, whether its answer comes or not.
     Stop,
     /// It may fail, and nothing comes of it.
     Aside,
@@ -58,9 +66,10 @@ impl Part {
     pub(crate) fn allowed(self, end: i32, kind: &FaultKind, once: bool) -> Vec<i32> {
         match (self, kind) {
             (_, FaultKind::Slow(_)) | (Self::Aside, _) => vec![end],
-            (Self::Stop, _) => vec![end, 11],
+            (Self::Stop, _) => vec![end],
             // Not every answer that cannot be read is asked for again; of a start that did nothing the user hears.
-            (Self::Read, FaultKind::Garbage | FaultKind::Truncated) | (Self::Start, FaultKind::Throttle)
+            (Self::Read, FaultKind::Garbage | FaultKind::Truncated)
+            | (Self::Start | Self::Blind, FaultKind::Throttle)
                 if once =>
             {
                 vec![end, 75]
@@ -70,13 +79,16 @@ impl Part {
             (Self::Wait, _) => vec![75, 79],
             // An answer without a body that matters may have any.
             (Self::Read, FaultKind::Garbage) => vec![end, 75],
-            (Self::Read, _) | (Self::Start, FaultKind::Throttle) => vec![75],
+            (Self::Read, _) | (Self::Start | Self::Blind, FaultKind::Throttle) => vec![75],
             // Who waits for the answer to the start itself waits as long as for the work.
             (Self::Start, FaultKind::Hang | FaultKind::HangAfter | FaultKind::HangThenReset(_)) => {
-                vec![end, 75, 79, 80]
+                vec![end, 75, 79]
             }
-            // Where a key, a token or a name settles it, the end; where nothing does, it is said.
-            (Self::Start, _) => vec![end, 75, 80],
+            // A retry is safe: the next process looks first, or the service knows the request again.
+            (Self::Start, _) => vec![end, 75],
+            (Self::Blind, FaultKind::Status { .. }) => vec![75, 80],
+            (Self::Blind, FaultKind::Garbage) => vec![end, 80],
+            (Self::Blind, _) => vec![80],
         }
     }
 }
@@ -211,13 +223,13 @@ fn lambda() -> Vec<Row> {
             name: "lambda-invoke",
             args: &["--function-name=f", "--payload={}"],
             way: WAY,
-            calls: &[("lambda:Invoke", Part::Start)],
+            calls: &[("lambda:Invoke", Part::Blind)],
             ..once
         },
         Row {
             name: "lambda-invoke-stream",
             args: &["--function-name=f", "--payload={}", "--stream"],
-            calls: &[("lambda:InvokeWithResponseStream", Part::Start)],
+            calls: &[("lambda:InvokeWithResponseStream", Part::Blind)],
             ..once
         },
         Row {
@@ -299,13 +311,13 @@ fn sagemaker() -> Vec<Row> {
             name: "sagemaker-invoke-endpoint",
             args: &["endpoint", "--endpoint-name=e", "--body={}"],
             way: WAY,
-            calls: &[("sagemaker-runtime:InvokeEndpoint", Part::Start)],
+            calls: &[("sagemaker-runtime:InvokeEndpoint", Part::Blind)],
             ..once
         },
         Row {
             name: "sagemaker-invoke-stream",
             args: &["endpoint", "--endpoint-name=e", "--body={}", "--stream"],
-            calls: &[("sagemaker-runtime:InvokeEndpointWithResponseStream", Part::Start)],
+            calls: &[("sagemaker-runtime:InvokeEndpointWithResponseStream", Part::Blind)],
             ..once
         },
         Row {
@@ -485,7 +497,7 @@ fn mwaa() -> Vec<Row> {
             name: "mwaa-token-run",
             args: &["run"],
             after: &["--", "version"],
-            calls: &[("mwaa:CreateCliToken", Part::Read), ("mwaa-web-server:Cli", Part::Start)],
+            calls: &[("mwaa:CreateCliToken", Part::Read), ("mwaa-web-server:Cli", Part::Blind)],
             ..mwaa
         },
         Row {
