@@ -105,8 +105,8 @@ impl Job<'_> {
         // A claim that nobody has made good is told for ever.
         let unknown = script.keyed && code == 80 && self.may_be_unknown();
         assert!(code == script.end || unknown || self.is_true(code), "left alone, it ended with {code}");
-        if pod.blow.is_some() && code == 143 {
-            // What was asked to stop stops.
+        if pod.blow.is_some() && code == 143 && (script.row.work)(&site.sandbox) > 0 {
+            // What was asked to stop stops; the signal may have come before there was anything.
             let since = Instant::now();
             while (script.row.truth)(&site.sandbox) != Some(11) {
                 assert!(since.elapsed() < LAST_WORD, "told to end, and its work goes on");
