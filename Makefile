@@ -78,6 +78,13 @@ conformance: setup ## All of tests/conformance: also the AWS CLI itself, and fau
 	cargo build --workspace --bins
 	cargo nextest run -p conformance --run-ignored all
 
+.PHONY: soak
+soak: ## 2,000 random sequences of faults, kills and restarts; ten minutes on two cores
+	cargo build --workspace --bins
+	@rm -f target/soak
+	SOAK_FIGURES=$(CURDIR)/target/soak cargo nextest run -p conformance --test soak --run-ignored all
+	@awk '{ for (i = 1; i < NF; i += 2) sum[$$(i + 1)] += $$i } END { for (name in sum) print sum[name], name }' target/soak | sort -k2
+
 .PHONY: check
 check: setup ## Formatting, lints, documentation, licences and bans
 	cargo fmt --all --check

@@ -1,6 +1,6 @@
 //! Where the first credentials come from, and what is assumed on top of them.
 
-use testkit::{Site, Worlds};
+use testkit::{Fault, FaultKind, Site, Worlds};
 
 use super::{BINARY, NIGHTLY, calls, nightly, the_call};
 
@@ -168,6 +168,25 @@ fn the_machine_s_role_is_taken_only_when_allowed() {
     assert!(
         the_call(&site, "AssumeRole").caller.starts_with("arn:aws:sts::111111111111:assumed-role/cats-glue/")
     );
+}
+
+/// What answers there need not be the metadata service: a captive portal, a wrong endpoint.
+#[test]
+fn what_is_no_name_of_a_role_is_asked_for_again_and_then_told() {
+    let garbage = Fault::new("instance-metadata", "GetRoleName", FaultKind::Garbage);
+    let args = ["--assume-role", "arn:aws:iam::222222222222:role/external-glue", "--allow-instance-metadata"];
+    for (fault, exit) in [(garbage.clone(), 0), (garbage.for_ever(), 75)] {
+        let site = Site::pod(BINARY, &world()).without("AWS_PROFILE").without("AWS_CONFIG_FILE");
+        let url = site.sandbox.url();
+        let site = site.env("AWS_EC2_METADATA_SERVICE_ENDPOINT", url);
+        site.sandbox.add_fault(fault).unwrap();
+        let outcome = site.run(nightly(&args));
+        outcome.assert_exit(exit);
+        if exit != 0 {
+            outcome.assert_says("hop 1 of 2").assert_says("is no name of a role");
+            assert_eq!(site.sandbox.count("glue", "StartJobRun"), 0);
+        }
+    }
 }
 
 #[test]

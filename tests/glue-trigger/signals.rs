@@ -63,6 +63,21 @@ fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
     }
 }
 
+/// The second of two stops is refused, because the first one was carried out and its answer lost.
+#[test]
+fn a_stop_whose_answer_is_lost_was_asked_for_all_the_same() {
+    for kind in [FaultKind::ResetAfter, FaultKind::HangAfter] {
+        let site = pod(&format!("stop_delay = '0s'\n{ENDLESS}"));
+        spoil(&site, fault("BatchStopJobRun", kind));
+        let running = site.start(etl(&["--read-timeout", "500ms"]));
+        running.wait_for_log("RUNNING");
+        let outcome = end(running, Signal::TERM);
+        assert_eq!(outcome.assert_exit(143).termination()["outcome"], "interrupted");
+        outcome.assert_says("was stopped");
+        assert_eq!(site.sandbox.runs("etl")[0].state, "STOPPED");
+    }
+}
+
 #[test]
 fn the_next_process_takes_over_what_was_left() {
     let site = pod("courses = [{ steps = [{ state = 'RUNNING' }, { state = 'SUCCEEDED', after = '3s' }] }]");

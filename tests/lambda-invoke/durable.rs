@@ -93,6 +93,19 @@ fn an_execution_on_its_own_is_waited_for() {
     assert_eq!(invoked(&site), 1);
 }
 
+/// The key's name leads the next process to the execution, where Lambda shows one.
+#[test]
+fn at_the_deadline_an_execution_that_can_be_found_again_goes_on() {
+    for (before, exit, begun) in [(None, 79, 1), (Some(FaultKind::Hang), 80, 0)] {
+        let site = durable("after = '1h'");
+        if let Some(kind) = before {
+            spoil(&site, Fault::new("lambda", "Invoke", kind));
+        }
+        site.run(live(&["--timeout", "2s"])).assert_exit(exit).assert_says("has not ended within 2s");
+        assert_eq!(invoked(&site), begun);
+    }
+}
+
 #[test]
 fn a_failure_is_reported_again_or_tried_again() {
     let failing = "answer = { error = { type = 'E', message = 'boom' } }";

@@ -51,13 +51,20 @@ fn with_a_key_it_is_the_same() {
 
 /// With a body, since a cut answer without one is none.
 #[test]
-fn silence_ends_with_the_wait_in_79() {
+fn silence_ends_with_the_wait_in_80() {
     for kind in [FaultKind::Hang, FaultKind::HangAfter] {
         let site = pod("");
-        spoil_next(&site, kind);
+        spoil_next(&site, kind.clone());
         let outcome = site.run(f(&["--timeout", "3s", "--read-timeout", "1s"]));
-        outcome.assert_exit(79).assert_says("function f has not ended within 3s");
+        outcome.assert_exit(80).assert_says("function f has not ended within 3s");
         assert_eq!(sent(&site), 1);
+
+        // A function that is not durable has refused the key's name, and then been asked without.
+        let site = pod("");
+        spoil(&site, Fault::new("lambda", "Invoke", kind).from(2));
+        let outcome = site.run(keyed(&["--timeout", "3s", "--read-timeout", "1s"]));
+        outcome.assert_exit(80).assert_says("no durable function").assert_says("has not ended within 3s");
+        assert_eq!(sent(&site), 2);
     }
 }
 

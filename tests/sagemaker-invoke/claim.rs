@@ -275,3 +275,27 @@ fn a_signal_while_a_claim_is_awaited_ends_soon() {
     assert!(since.elapsed() < Duration::from_secs(6), "{:?}", since.elapsed());
     assert_eq!(sent(&site), 0);
 }
+
+/// Nobody else was there, and nothing was sent: the store is out of reach.
+#[test]
+fn a_claim_that_cannot_be_put_is_no_claim_of_somebody_else() {
+    let site = taking("{ body = '7' }");
+    spoil(&site, Fault::new("s3", "PutObject", FaultKind::ResetBefore).for_ever());
+    let outcome = site.run(keyed(&["--timeout", "3s"]));
+    outcome.assert_exit(75).assert_says("could not be put").assert_does_not_say("another process");
+    assert_eq!(asked(&site), 0);
+}
+
+/// The put of the claim got no answer, and then there is no time left to send: nobody has to ask a person.
+#[test]
+fn a_claim_that_was_put_in_vain_is_given_back_after_a_signal() {
+    let site = taking("{ body = '7' }");
+    spoil(&site, Fault::new("s3", "PutObject", FaultKind::ResetAfter));
+    let running = site.start(keyed(&[]));
+    running.wait_for_log("looking whether the claim was put");
+    running.signal(Signal::TERM);
+    running.finish().assert_exit(143).assert_says("nothing was sent");
+    assert_eq!(claim(&site).unwrap()["state"], "refused");
+    assert_stdout(site.run(keyed(&[])).assert_exit(0), "7");
+    assert_eq!((sent(&site), asked(&site)), (1, 1));
+}

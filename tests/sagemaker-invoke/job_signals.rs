@@ -56,6 +56,18 @@ fn a_job_that_ends_at_that_moment_is_the_result() {
     assert_eq!(outcome.assert_exit(0).json()["status"], "Completed");
 }
 
+/// The second of two stops is refused, because the first one was carried out and its answer lost.
+#[test]
+fn a_stop_whose_answer_is_lost_was_asked_for_all_the_same() {
+    let site = pod(&[ENDLESS]);
+    spoil(&site, fault("StopTrainingJob", FaultKind::ResetAfter));
+    let running = site.start(train(&[]));
+    wait_for_state(&running, "Training");
+    let outcome = end(running, Signal::TERM);
+    assert_eq!(outcome.assert_exit(143).termination()["outcome"], "interrupted");
+    wait_until("Stopped", || site.sandbox.training_jobs()[0].status == "Stopped");
+}
+
 #[test]
 fn a_stop_that_is_refused_is_told() {
     let denied = world(&[ENDLESS]).replace("sagemaker:StopTrainingJob on", "sagemaker:Nothing on");

@@ -65,7 +65,7 @@ fn an_answer_after_70_seconds_is_an_answer() {
 fn at_the_deadline_the_model_may_go_on() {
     let site = taking("after = '1h'");
     let outcome = site.run(e(&["--body", "{}", "--timeout", "3s"]));
-    outcome.assert_exit(79).assert_says("has not answered within").assert_says("may go on");
+    outcome.assert_exit(80).assert_says("has not answered within").assert_says("may go on");
     assert!(outcome.elapsed < Duration::from_secs(10), "{:?}", outcome.elapsed);
     assert_eq!((sent(&site), asked(&site)), (1, 1));
 }

@@ -30,10 +30,10 @@ fn a_part_does_not_wait_for_the_next() {
 }
 
 #[test]
-fn a_deadline_in_the_middle_is_79() {
+fn a_deadline_in_the_middle_is_80() {
     let site = taking("chunks = ['one ', 'two'], every = '60s'");
     let outcome = site.run(e(&["--stream", "--body", "{}", "--timeout", "3s"]));
-    assert_stdout(outcome.assert_exit(79), "one ");
+    assert_stdout(outcome.assert_exit(80), "one ");
 }
 
 #[test]

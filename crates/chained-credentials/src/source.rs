@@ -17,6 +17,9 @@ use crate::json::credentials_from_json;
 /// A `credential_process` that has not ended by then is killed. The AWS CLI waits for ever; a job must not.
 const PROCESS_PATIENCE: Duration = Duration::from_mins(1);
 
+/// Where the metadata service tells the name of the machine's role, and below it the credentials.
+const ROLE_PATH: &str = "/latest/meta-data/iam/security-credentials/";
+
 /// Why one attempt gave nothing; [`crate::error::HopError`] without the place in the chain.
 #[derive(Debug)]
 pub(crate) struct SourceError {
@@ -54,20 +57,42 @@ pub(crate) async fn instance_metadata(
             SourceError::new(ErrorKind::Config, message)
         })?;
     }
+    let client = client.build();
+    let name = client.get(ROLE_PATH).await.map_err(|error| unanswered(ErrorKind::Unavailable, &error))?;
     let provider = imds::credentials::ImdsCredentialsProvider::builder()
         .configure(&config)
-        .imds_client(client.build())
+        .profile(role_name(name.as_ref())?)
+        .imds_client(client)
         .build();
     provider.provide_credentials().await.map_err(|error| {
         let kind = match error {
             CredentialsError::InvalidConfiguration(_) => ErrorKind::Config,
             _ => ErrorKind::Unavailable,
         };
-        SourceError::new(kind, innermost(&error)).advise(
-            "the metadata service must answer from where this process runs (hop limit 2 for containers), and the \
-             machine must have an instance profile",
-        )
+        unanswered(kind, &error)
     })
+}
+
+fn unanswered(kind: ErrorKind, error: &(dyn std::error::Error + 'static)) -> SourceError {
+    SourceError::new(kind, innermost(error)).advise(
+        "the metadata service must answer from where this process runs (hop limit 2 for containers), and the \
+         machine must have an instance profile",
+    )
+}
+
+/// The role's name as the metadata service told it. aws-config makes an address of it without a look at it, and
+/// panics where that is none: what answers from there need not be the metadata service.
+fn role_name(answer: &str) -> Result<&str, SourceError> {
+    let name = answer.trim();
+    // As IAM has it: up to 128 letters, digits and these.
+    let is_fine = |c: char| c.is_ascii_alphanumeric() || "_+=,.@-".contains(c);
+    if (1..=128).contains(&name.len()) && name.chars().all(is_fine) {
+        return Ok(name);
+    }
+    // Not quoted: nobody knows what it is.
+    let message = "what the metadata service answers for the name of the machine's role is no name of a role";
+    Err(SourceError::new(ErrorKind::Unavailable, message)
+        .advise("look at what answers at the address of the metadata service"))
 }
 
 /// Runs a `credential_process` without a shell and reads what it prints. Its standard error is ours.
@@ -94,4 +119,21 @@ pub(crate) async fn process(command: &str) -> Result<Credentials, SourceError> {
     }
     credentials_from_json(&output.stdout, "process")
         .map_err(|problem| failed(ErrorKind::Config, format!("{program}: {problem}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_name_of_a_role_has_its_form() {
+        for name in ["cats-glue", "a\n", "with+=,.@-_signs", &"x".repeat(128)] {
+            assert_eq!(role_name(name).unwrap(), name.trim());
+        }
+        for answer in ["", "\n", "two\nroles", "<html>", "a/b", "a b", "r\u{f6}le", "..?x", &"x".repeat(129)]
+        {
+            let error = role_name(answer).unwrap_err();
+            assert!(error.kind == ErrorKind::Unavailable && !error.message.contains("html"), "{answer}");
+        }
+    }
 }

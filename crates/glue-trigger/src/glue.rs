@@ -121,23 +121,26 @@ impl Job<'_> {
         Ok(found)
     }
 
-    /// Asks Glue to stop a run. An answer of HTTP 200 may still hold a refusal.
-    pub(crate) async fn stop(&self, run_id: &str) -> Result<(), Stop> {
+    /// Asks Glue to stop a run, once. An answer of HTTP 200 may still hold a refusal.
+    pub(crate) async fn stop(&self, run_id: &str) -> Result<(), CallError> {
+        const STOP: &str = "glue:BatchStopJobRun";
         let answer = self
             .client
             .batch_stop_job_run()
             .job_name(self.name)
             .job_run_ids(run_id)
+            .customize()
+            .config_override(aws_sdk_glue::config::Builder::new().retry_config(RetryConfig::disabled()))
             .send()
             .await
-            .map_err(|error| CallError::new("glue:BatchStopJobRun", &error))?;
+            .map_err(|error| CallError::new(STOP, &error))?;
         match answer.errors().first().map(|error| error.error_detail()) {
             None => Ok(()),
             Some(detail) => {
                 let part = |text: Option<&str>| text.unwrap_or("?").to_owned();
                 let code = part(detail.and_then(|detail| detail.error_code()));
                 let message = part(detail.and_then(|detail| detail.error_message()));
-                Err(Stop::Refused { code, message })
+                Err(CallError::refused(STOP, &code, message))
             }
         }
     }
@@ -174,13 +177,4 @@ impl Job<'_> {
             log_group: log_group.filter(|group| !group.is_empty()).unwrap_or(DEFAULT_LOG_GROUP).to_owned(),
         }
     }
-}
-
-/// Why a run could not be stopped.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Stop {
-    #[error(transparent)]
-    Call(#[from] CallError),
-    #[error("{code}: {message}")]
-    Refused { code: String, message: String },
 }

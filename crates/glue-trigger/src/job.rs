@@ -6,7 +6,7 @@ use aws_sdk_glue::Client;
 use job_runtime::{Context, Ended, Exit, Judged, OnTerminate, Output, Place, Remote, Report, Verdict, json};
 use serde::Serialize;
 use tokio::sync::oneshot;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use crate::arguments::Arguments;
 use crate::begin::{ANSWER_LIMIT, Begun, begin};
@@ -189,20 +189,17 @@ fn left(run_id: &str, work: &Work, ctx: &Context) -> String {
     }
 }
 
-/// Asks Glue to stop the run, and says what became of that. A run that cannot be stopped may be over: then it is
-/// the result.
+/// Asks Glue to stop the run, and says what became of that. A run that had ended by itself is the result.
 async fn stop(job: &Job<'_>, run_id: &str, by: Instant, ctx: &Context) -> Result<Over, String> {
-    match timeout_at(by, job.stop(run_id)).await {
-        Ok(Ok(())) => Err(format!("Glue has accepted to stop run {run_id}")),
-        Ok(Err(error)) => match timeout_at(by, job.look(run_id)).await.map(|looked| looked.map(judge)) {
-            Ok(Ok(Judged::Done(over))) => {
-                ctx.ended_in(&over.run.state);
-                Ok(over)
-            }
-            _ => Err(format!("run {run_id} may go on, stopping it failed: {error}")),
-        },
-        Err(_) => Err(format!("run {run_id} may go on, Glue did not answer the stop in time")),
-    }
+    let look = async {
+        let judged = judge(job.look(run_id).await?);
+        if let Judged::Done(Over { run, .. }) = &judged {
+            ctx.ended_in(&run.state);
+        }
+        Ok(judged)
+    };
+    ctx.stop("Glue", &format!("run {run_id}"), by, async || job.stop(run_id).await, look, |over| over.exit)
+        .await
 }
 
 /// The run as the result.

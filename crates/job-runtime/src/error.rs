@@ -147,6 +147,13 @@ impl CallError {
         Self { operation, verdict: Verdict::UNANSWERED, code: None, message, request_id: None }
     }
 
+    /// A refusal inside an answer of HTTP 200, with the service's own code and text.
+    pub fn refused(operation: &'static str, code: &str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        let verdict = judge(400, Some(code), Some(&message));
+        Self { operation, verdict, code: Some(code.to_owned()), message, request_id: None }
+    }
+
     /// An error that arrived as an answer of its own: a service that passes on what stands behind it has no error of the
     /// SDK. `status` is that of HTTP, `message` what was said.
     pub fn answered(operation: &'static str, status: u16, message: impl Into<String>) -> Self {

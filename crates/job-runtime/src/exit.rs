@@ -20,7 +20,8 @@ pub enum Exit {
     Busy,
     /// The service refuses the request as invalid, or what it names does not exist.
     Rejected,
-    /// Throttled, 5xx or network; nothing was started.
+    /// Throttled, 5xx or network; nothing was started. Also the end of a start without a clear answer that a key settles:
+    /// the retry looks for its work before it starts any.
     Unavailable,
     /// Credentials or permission refused.
     Denied,

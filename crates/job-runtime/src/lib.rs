@@ -72,6 +72,7 @@ mod report;
 mod signal;
 mod sink;
 mod start;
+mod stop;
 mod telemetry;
 mod time;
 

@@ -5,6 +5,7 @@
 //! Developer Guide). That makes it safe to ask again. It holds for durable functions only, so that a name made of
 //! the key is no promise until Lambda has shown that it took it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::{
@@ -73,36 +74,38 @@ fn fitting(text: &str) -> String {
     durable_name(text).unwrap_or_else(|_| digest(text, 32))
 }
 
-/// Invokes the function, and asks again where that cannot run anything twice.
+/// Invokes the function, and asks again where that cannot run anything twice. `nameless` is kept true from when on
+/// Lambda has said that the function is not durable: what is sent then has no name.
 pub(crate) async fn invoke(
     call: &Call<'_>,
     payload: Option<&[u8]>,
-    mut naming: Naming,
+    naming: &Naming,
+    nameless: &Cell<bool>,
     ctx: &Context,
 ) -> Result<Answer, Error> {
     let mut resends = 0;
     // Whether Lambda is known to have taken the name.
     let mut named = matches!(naming, Naming::Given(_));
     loop {
-        let send = async || call.function.invoke(payload, naming.name(), ctx).await;
+        let name = naming.name().filter(|_| !nameless.get());
+        let send = async || call.function.invoke(payload, name, ctx).await;
         let error = match ctx.start_until(INVOKE, ctx.deadline(), send).await {
             Ok(answer) => {
-                if let (Naming::Key(_), None) = (&naming, &answer.durable_execution) {
+                if let (Naming::Key(_), Some(_), None) = (naming, name, &answer.durable_execution) {
                     tracing::debug!("{} is not durable: the key settles nothing", call.function.target);
                 }
                 return Ok(answer);
             }
             Err(error) => error,
         };
-        match naming.name() {
+        match name {
             Some(_) if matches!(naming, Naming::Key(_)) && says_not_durable(&error) => {
                 tracing::info!(
                     "{} is no durable function: it is invoked once by this process, but an invocation whose answer \
                      is lost cannot be found again by its key",
                     call.function.target
                 );
-                naming = Naming::Plain;
-                named = false;
+                nameless.set(true);
             }
             Some(name)
                 if error.effect() == Effect::MayHaveStarted && resends < RESENDS && !ctx.is_cancelled() =>
@@ -110,7 +113,7 @@ pub(crate) async fn invoke(
                 tracing::warn!(%error, execution = name, "the answer was lost; asking for the same execution again");
                 named = named || matches!(call.function.execution_named(name).await, Ok(Some(_)));
                 if !named || Instant::now() + PAUSE >= ctx.deadline() {
-                    return Err(call.error(error, naming.name()));
+                    return Err(call.error(error, Some(name)));
                 }
                 resends += 1;
                 tokio::select! {
@@ -119,6 +122,18 @@ pub(crate) async fn invoke(
                 }
             }
             name => return Err(call.error(error, name)),
+        }
+    }
+}
+
+/// Whether the name of an invocation without an answer leads the next process to it: the user's does, and one made of
+/// the key where Lambda shows an execution of it.
+pub(crate) async fn settles(call: &Call<'_>, naming: &Naming) -> bool {
+    match naming {
+        Naming::Plain => false,
+        Naming::Given(_) => true,
+        Naming::Key(name) => {
+            matches!(timeout(LAST_WORD / 2, call.function.execution_named(name)).await, Ok(Ok(Some(_))))
         }
     }
 }

@@ -89,10 +89,20 @@ pub enum Error {
         /// What Lambda said.
         source: CallError,
     },
-    /// Our wait is over.
+    /// Our wait for the answer is over, and a function without a durable execution is not found again.
+    #[error("function {function} has not ended within {}: it may well go on; its log: {console}", Human(*.timeout))]
+    NoAnswer {
+        /// The function as the user named it.
+        function: String,
+        /// Address of the function's page.
+        console: String,
+        /// How long it was waited for.
+        timeout: Duration,
+    },
+    /// Our wait for a durable execution is over.
     #[error("{what} has not ended within {}: it may well go on", Human(*.timeout))]
     Deadline {
-        /// A function or an execution.
+        /// An execution, or the function of one that has not told its ARN.
         what: String,
         /// How long it was waited for.
         timeout: Duration,
@@ -128,7 +138,7 @@ impl Failure for Error {
             Self::Region { .. } => Exit::Config,
             Self::NoSuchFunction { .. } | Self::OtherPayload { .. } => Exit::Rejected,
             Self::NotInvoked { source, .. } | Self::Lookup { source } => source.exit(),
-            Self::Unknown { .. } | Self::Cut { .. } => Exit::Unknown,
+            Self::Unknown { .. } | Self::Cut { .. } | Self::NoAnswer { .. } => Exit::Unknown,
             Self::Deadline { .. } => Exit::Timeout,
             Self::Lost { source, .. } => match source.exit() {
                 // A retry would be refused as well.
@@ -153,6 +163,7 @@ impl Failure for Error {
             Self::Batch(error) => error.request_id(),
             Self::Usage(_)
             | Self::Region { .. }
+            | Self::NoAnswer { .. }
             | Self::Deadline { .. }
             | Self::Interrupted { .. }
             | Self::Sink(_) => None,

@@ -120,10 +120,11 @@ async fn one(
 ) -> Result<Report, Error> {
     let sink = open(request).map_err(Error::Usage)?;
     let naming = durable::settle_name(call, naming, ctx).await.map_err(|source| Error::Lookup { source })?;
-    let name = naming.clone();
+    let nameless = Cell::new(false);
     // Boxed, as in the runtime: the futures of SDK calls are large, and would be carried in every frame above.
-    let invoking = Box::pin(durable::invoke(call, payload, naming, ctx));
-    let answer = awaited(invoking, call, &name, ctx).await?;
+    let invoking = Box::pin(durable::invoke(call, payload, &naming, &nameless, ctx));
+    let sent_as = || if nameless.get() { &Naming::Plain } else { &naming };
+    let answer = awaited(invoking, call, sent_as, ctx).await?;
     if let Some(id) = answer.durable_execution.as_ref().or(answer.request_id.as_ref()) {
         let state = answer.function_error.clone();
         ctx.remember(Remote { id: id.clone(), state, console: Some(call.console.clone()) });
@@ -192,7 +193,7 @@ async fn stream(
             }
         }
     };
-    let (answer, failure) = awaited(Box::pin(streaming), call, &Naming::Plain, ctx).await?;
+    let (answer, failure) = awaited(Box::pin(streaming), call, || &Naming::Plain, ctx).await?;
     sink.finish().await?;
     let show = if to_file { Show::Facts } else { Show::Nothing };
     finish(call, &answer, failure, show, None, request).await
@@ -241,10 +242,11 @@ async fn run_batch(
 }
 
 /// Waits for `calling` until it has ended, `--timeout` has passed, or the run was told to end and has had its time.
-async fn awaited<T>(
+/// `naming` tells by which name the invocation in flight is found again.
+async fn awaited<'n, T>(
     calling: impl Future<Output = Result<T, Error>>,
     call: &Call<'_>,
-    naming: &Naming,
+    naming: impl Fn() -> &'n Naming,
     ctx: &Context,
 ) -> Result<T, Error> {
     let mut calling = pin!(calling);
@@ -252,13 +254,17 @@ async fn awaited<T>(
         biased;
         ended = &mut calling => return ended,
         () = sleep_until(ctx.deadline()) => {
-            let what = format!("function {}", call.function.target);
-            return Err(Error::Deadline { what, timeout: ctx.elapsed() });
+            let (function, timeout) = (call.function.target.to_string(), ctx.elapsed());
+            return Err(if durable::settles(call, naming()).await {
+                Error::Deadline { what: format!("function {function}"), timeout }
+            } else {
+                Error::NoAnswer { function, console: call.console.clone(), timeout }
+            });
         }
         () = ctx.cancelled() => {}
     }
     let exit = ctx.interruption().unwrap_or(Exit::Terminated);
-    if let (Some(name), OnTerminate::Cancel) = (naming.name(), ctx.on_terminate()) {
+    if let (Some(name), OnTerminate::Cancel) = (naming().name(), ctx.on_terminate()) {
         return Err(Error::Interrupted { exit, what: durable::stop_named(call, name).await });
     }
     // Nobody can stop a plain function; its answer may be near.
@@ -266,7 +272,7 @@ async fn awaited<T>(
         biased;
         ended = &mut calling => ended,
         () = sleep(LAST_WORD) => {
-            let what = match naming.name() {
+            let what = match naming().name() {
                 None => call.left(),
                 Some(_) => format!(
                     "function {} may go on; if it is durable, the next process with the same key takes over",

@@ -40,7 +40,8 @@
 //! Every code of [`job_runtime::Exit`] but 12: 0 where the function returned (and `--expect` is true of what it
 //! returned), 10 for a function error, 11 for a durable execution that somebody stopped, 65 where there is no such
 //! function or Lambda refuses the request, 75 where it could not be reached or was throttled to the end, 79 where
-//! `--timeout` ended the wait for an answer, 80 where the answer was lost.
+//! `--timeout` ended the wait for a durable execution that the next process finds again, 80 where the answer was lost
+//! or did not come in time, and nothing finds it again.
 
 mod answer;
 mod cli;

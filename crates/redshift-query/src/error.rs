@@ -208,7 +208,8 @@ impl Failure for Error {
             | Self::Result { source, .. }
             | Self::Call(source) => source.exit(),
             Self::Unknown { .. } | Self::Unrepeatable(_) => Exit::Unknown,
-            // The key makes the next start safe, and a result can be read again: this is for a retry to settle.
+            // A statement may run, and yet it is not 80, which is for what no key can settle: with the key the next process
+            // looks for it first, and the Data API knows the token of its start again. A result can be read again.
             Self::LookupTimeout | Self::Unsettled { .. } | Self::Incomplete { .. } | Self::ListTimeout => {
                 Exit::Unavailable
             }

@@ -67,7 +67,7 @@
 //! endpoint, or the key's claim or a job of that name is another piece of work; 75 where nothing reached a model or was
 //! queued for it, also because another process held the claim until `--timeout`, or a start with a key got no answer
 //! and no job of it was seen; 79 where the work goes on unseen; 80 where a request got no clear answer,
-//! or a claim says no more than that somebody had it. After a signal it is 130 or 143, unless the answer came in
+//! an endpoint none by `--timeout`, or a claim says no more than that somebody had it. After a signal it is 130 or 143, unless the answer came in
 //! time, or a cancel finds that the job is over: then its end is the result. An invocation cannot be called back.
 
 mod cli;

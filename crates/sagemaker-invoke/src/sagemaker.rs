@@ -35,9 +35,9 @@ impl<'a> SageMaker<'a> {
         self.call("DescribeTrainingJob", Resend::Read, named(name)).await
     }
 
-    /// Asks `SageMaker` to stop a job.
+    /// Asks `SageMaker` to stop a job, once.
     pub(crate) async fn stop_training_job(&self, name: &str) -> Result<(), Failed> {
-        self.call("StopTrainingJob", Resend::Read, named(name)).await.map(|_| ())
+        self.call("StopTrainingJob", Resend::Never, named(name)).await.map(|_| ())
     }
 
     async fn call(&self, operation: &'static str, resend: Resend, body: String) -> Result<Value, Failed> {

@@ -16,7 +16,7 @@ use job_runtime::{
 };
 use serde::Serialize;
 use serde_json::Value;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::Instant;
 
 use self::begin::{ANSWER_LIMIT, Begun};
 use self::name::Name;
@@ -207,23 +207,18 @@ fn left(name: &str, ctx: &Context) -> String {
     }
 }
 
-/// Asks `SageMaker` to stop the job, and says what became of that. A job that cannot be stopped may be over: then it
-/// is the result.
+/// Asks `SageMaker` to stop the job, and says what became of that. A job that had ended by itself is the result.
 async fn stop(jobs: &Jobs<'_>, name: &str, by: Instant, ctx: &Context) -> Result<Over, String> {
-    match timeout_at(by, jobs.stop(name)).await {
-        Ok(Ok(())) => Err(format!("SageMaker has accepted to stop training job {name}")),
-        Ok(Err(error)) => {
-            let looked = timeout_at(by, jobs.describe(name)).await;
-            match looked.map(|looked| looked.map(|shown| judge(Seen::new(name, &shown)))) {
-                Ok(Ok(Judged::Done(over))) => {
-                    ctx.ended_in(over.job.state());
-                    Ok(over)
-                }
-                _ => Err(format!("training job {name} may go on, stopping it failed: {error}")),
-            }
+    let look = async {
+        let judged = judge(Seen::new(name, &jobs.describe(name).await?));
+        if let Judged::Done(Over { job, .. }) = &judged {
+            ctx.ended_in(job.state());
         }
-        Err(_) => Err(format!("training job {name} may go on, SageMaker did not answer the stop in time")),
-    }
+        Ok(judged)
+    };
+    let work = format!("training job {name}");
+    let ask = async || jobs.stop(name).await;
+    Box::pin(ctx.stop("SageMaker", &work, by, ask, look, |over| over.exit)).await
 }
 
 /// The job as the result.

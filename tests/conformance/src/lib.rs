@@ -4,6 +4,8 @@
 // Test support: a panic is how a test fails.
 #![allow(clippy::expect_used, clippy::panic, clippy::missing_panics_doc, clippy::disallowed_methods)]
 
+pub mod table;
+
 use std::path::{Path, PathBuf};
 use std::process::Command;
 

@@ -14,7 +14,7 @@ use crate::eks::Eks;
 use crate::fault::{Fault, Faults};
 use crate::glue::{Course, Glue, Run, StartJobRun};
 use crate::identity::{Directory, Issued, KnownRole, Wish};
-use crate::lambda::{FunctionCourse, Invocation, Lambda};
+use crate::lambda::{Execution, FunctionCourse, Invocation, Lambda};
 use crate::logs::Logs;
 use crate::mwaa::{DagRun, Mwaa};
 use crate::oidc::Issuers;
@@ -231,6 +231,13 @@ impl Cloud {
     /// The invocations of a Lambda function; `None` where there is no such function.
     pub(crate) fn invocations(&self, function: &str) -> Option<Vec<Invocation>> {
         Some(self.lambda().named(function)?.invocations.clone())
+    }
+
+    /// ARN and status of a function's durable executions; `None` where there is no such function.
+    pub(crate) fn executions(&self, function: &str) -> Option<Vec<(String, String)>> {
+        let now = self.clock.now();
+        let told = |it: &Execution| (it.arn.clone(), it.status(now).to_owned());
+        Some(self.lambda().named(function)?.executions.iter().map(told).collect())
     }
 
     /// The course of a function's invocations from now on.

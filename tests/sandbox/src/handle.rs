@@ -204,6 +204,11 @@ impl Sandbox {
         self.cloud.lambda().named(function).map_or(0, |known| known.invocations.len())
     }
 
+    /// The durable executions of a Lambda function, oldest first: ARN and status.
+    pub fn executions(&self, function: &str) -> Vec<(String, String)> {
+        self.cloud.executions(function).unwrap_or_default()
+    }
+
     /// The course of every invocation of a Lambda function from now on.
     ///
     /// # Errors

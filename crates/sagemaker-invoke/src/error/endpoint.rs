@@ -51,7 +51,7 @@ pub enum EndpointError {
         /// What happened to the answer.
         source: CallError,
     },
-    /// Our wait is over, the model is at work.
+    /// Our wait is over, the model may be at work.
     #[error(
         "endpoint {endpoint} has not answered within {}: its model may go on, but its answer is lost",
         Human(*.timeout)
@@ -129,9 +129,9 @@ impl Failure for EndpointError {
     fn exit(&self) -> Exit {
         match self {
             Self::NotInvoked { source, .. } => source.exit(),
-            Self::Unclear { .. } | Self::Cut { .. } => Exit::Unknown,
+            // A model has no work of ours to be found again: not even the end of our wait says that it was begun.
+            Self::Unclear { .. } | Self::Cut { .. } | Self::NoAnswer { .. } => Exit::Unknown,
             Self::Model { .. } => Exit::Failed,
-            Self::NoAnswer { .. } => Exit::Timeout,
             Self::Interrupted(interrupted) => interrupted.exit,
         }
     }

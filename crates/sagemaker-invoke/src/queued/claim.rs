@@ -138,8 +138,12 @@ impl<'a> Claims<'a> {
     ) -> Result<Taken, AsyncError> {
         let claim = || self.at.to_string();
         let mut held_until = None;
+        let mut unclear = None;
         for _ in 0..TRIES {
             if let Some(exit) = ctx.interruption() {
+                if unclear.is_some() {
+                    self.undo().await;
+                }
                 return Err(AsyncError::interrupted(endpoint, exit, false));
             }
             let (decision, etag, hidden) = match self.read().await {
@@ -166,10 +170,7 @@ impl<'a> Claims<'a> {
                         return Err(AsyncError::Held { endpoint: endpoint.to_owned(), claim: claim() });
                     }
                     tracing::info!(claim = %self.at, "another process has claimed this work; looking again");
-                    tokio::select! {
-                        () = pause(ctx) => {}
-                        () = ctx.cancelled() => {}
-                    }
+                    pause_or_signal(ctx).await;
                     if Instant::now() >= ctx.deadline() {
                         return Err(AsyncError::StillHeld { claim: claim(), timeout: ctx.elapsed() });
                     }
@@ -182,16 +183,24 @@ impl<'a> Claims<'a> {
                 Ok(etag) => return Ok(Taken::Ours(Held { attempt, etag })),
                 Err(S3Error::Lost(_)) if hidden => return Err(AsyncError::HiddenClaim { claim: claim() }),
                 // Somebody else was faster: look at what they have made of it.
-                Err(S3Error::Lost(_)) => trace.set(Trace::Nothing),
+                Err(S3Error::Lost(_)) => {
+                    trace.set(Trace::Nothing);
+                    unclear = None;
+                }
                 // It may be there all the same.
                 Err(S3Error::Call(error)) if error.effect() == Effect::MayHaveStarted && !hidden => {
                     tracing::warn!("{error}; looking whether the claim was put");
-                    pause(ctx).await;
+                    unclear = Some(error);
+                    pause_or_signal(ctx).await;
                 }
                 Err(source) => return Err(self.failed("put", source)),
             }
         }
-        Err(AsyncError::Held { endpoint: endpoint.to_owned(), claim: claim() })
+        Err(match unclear {
+            // Nobody else was seen.
+            Some(error) => self.failed("put", error.into()),
+            None => AsyncError::Held { endpoint: endpoint.to_owned(), claim: claim() },
+        })
     }
 
     /// Notes that the request was taken, and where its answer will be.
@@ -207,6 +216,15 @@ impl<'a> Claims<'a> {
                 claim = %self.at,
                 "nothing was sent, but the claim could not be given back; delete it before trying again: {error}"
             );
+        }
+    }
+
+    /// Gives back a claim whose put got no answer, if it is there: who is left with it would have to ask a person.
+    async fn undo(&self) {
+        if let Ok((claim, etag)) = self.read().await
+            && let Decision::Ours(attempt) = claim.decide(&self.key, &self.work, &self.by)
+        {
+            self.give_back(&Held { attempt, etag }).await;
         }
     }
 
@@ -248,8 +266,11 @@ impl<'a> Claims<'a> {
 }
 
 /// The time between two looks, as far as there is any left.
-async fn pause(ctx: &Context) {
-    sleep_until(ctx.deadline().min(Instant::now() + PAUSE)).await;
+async fn pause_or_signal(ctx: &Context) {
+    tokio::select! {
+        () = sleep_until(ctx.deadline().min(Instant::now() + PAUSE)) => {}
+        () = ctx.cancelled() => {}
+    }
 }
 
 #[cfg(test)]

@@ -1,21 +1,18 @@
 //! The fault matrix: each call that a binary makes is spoilt in each way that the sandbox knows.
 //!
 //! The tests are made of three lists: the operations and the kinds of fault that the sandbox plays, and the commands of
-//! [`table`]. An operation that no command reaches fails a test, unless it stands there with a reason; so does a call
+//! [`conformance::table`]. An operation that no command reaches fails a test, unless it stands there with a reason; so does a call
 //! that a command makes and its row does not have.
 
 // Tests: a panic is how a test fails.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::disallowed_methods)]
 
-mod table;
-
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use conformance::table::{self, Part, Row};
 use libtest_mimic::{Arguments, Trial};
-use testkit::{Fault, FaultKind, Outcome, Postgres, Sandbox, Signal, Site};
-
-use table::{Part, Row};
+use testkit::{Fault, FaultKind, Outcome, Postgres, Signal, Site};
 
 /// How long a call is spoilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,9 +88,10 @@ fn spoilt(row: &Row, operation: &str, part: Part, kind: &FaultKind, span: Span) 
     assert!(struck > 0, "the fault did not strike: {context}");
 
     let mut allowed = part.allowed(row.end, kind, span == Span::Once);
-    let here = (row.name, operation, kind.name());
-    allowed
-        .extend(table::KNOWN.iter().filter(|known| (known.0, known.1, known.2) == here).map(|known| known.3));
+    let alone = table::ALONE
+        .iter()
+        .filter(|alone| (alone.0, alone.1) == (row.name, operation) && ["*", kind.name()].contains(&alone.2));
+    allowed.extend(alone.map(|alone| alone.3));
     assert!(allowed.contains(&outcome.code), "exit {} is none of {allowed:?}: {context}", outcome.code);
 
     // Never twice; all of it where it says so; nothing where it says so, but for what the next process takes over.
@@ -106,6 +104,9 @@ fn spoilt(row: &Row, operation: &str, part: Part, kind: &FaultKind, span: Span) 
     };
     assert!(right, "exit {}, but work was started {started} times: {context}", outcome.code);
 
+    if outcome.code == 0 {
+        row.assert_result(&outcome, [kind.name()]);
+    }
     outcome.assert_exit(outcome.code);
     assert_eq!(told["binary"], row.binary, "{context}");
     let reason = told["error"].as_str().unwrap_or_default();
@@ -116,15 +117,10 @@ fn spoilt(row: &Row, operation: &str, part: Part, kind: &FaultKind, span: Span) 
 
 /// Runs a row's command in its place; secrets are searched for by [`Outcome`] itself.
 fn run(row: &Row, fault: Option<&Fault>) -> (Outcome, Site, Option<Postgres>) {
-    let postgres = row.sql.then(Postgres::start);
-    let world = (row.world)() + &postgres.as_ref().map(Postgres::world).unwrap_or_default();
-    let site = (row.place)(Site::pod(conformance::binary(row.binary), &world));
-    let spoil = |sandbox: &Sandbox| {
-        if let Some(fault) = fault {
-            sandbox.add_fault(fault.clone()).expect("the sandbox plays what is spoilt");
-        }
-    };
-    spoil(&site.sandbox);
+    let (site, postgres) = row.site(std::convert::identity);
+    if let Some(fault) = fault {
+        site.sandbox.add_fault(fault.clone()).expect("the sandbox plays what is spoilt");
+    }
     let mut running = site.start(row.args.iter().chain(&table::IMPATIENT).chain(row.after));
     if row.secret_result {
         running = running.with_secret_result();
