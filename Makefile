@@ -20,6 +20,7 @@ help: ## List the targets
 setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete
 # A network of a test's own (ip, unshare), a library that moves a clock (cc).
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
@@ -81,11 +82,12 @@ conformance: setup ## All of tests/conformance: also the AWS CLI itself, and fau
 	cargo nextest run -p conformance --run-ignored all
 
 .PHONY: check
-check: setup ## Formatting, lints, documentation, licences and bans
+check: setup ## Formatting, lints, documentation, licences, bans and unused dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	cargo deny --log-level error check bans licenses sources
+	cargo machete --with-metadata
 
 .PHONY: docs
 docs: ## Write manual pages and shell completions to target/docs, laid out as /usr/local/share is
