@@ -88,6 +88,12 @@ check: setup ## Formatting, lints, documentation, licences, bans and unused depe
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	cargo deny --log-level error check bans licenses sources
 	cargo machete --with-metadata
+# Ours is held to rust-version by clippy (incompatible_msrv); this holds what is depended on to it.
+	@cargo metadata --format-version 1 --locked | python3 -c 'import json, sys; all = json.load(sys.stdin)["packages"]; \
+	  number = lambda package: [int(part) for part in ((package["rust_version"] or "0") + ".0.0").split(".")[:3]]; \
+	  ours = min(number(package) for package in all if not package["source"]); \
+	  newer = [package["name"] for package in all if number(package) > ours]; \
+	  sys.exit(f"these need a newer Rust than rust-version: {newer}" if newer else 0)'
 
 .PHONY: docs
 docs: ## Write manual pages and shell completions to target/docs, laid out as /usr/local/share is
