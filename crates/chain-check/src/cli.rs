@@ -10,6 +10,13 @@ use crate::job::Request;
 /// The options of `chain-check`.
 #[derive(Debug, Args)]
 #[group(skip)]
+#[command(after_help = "\
+Examples:
+  The chains of two profiles, for people:
+    chain-check ci-env target-env --output text
+
+  What a chain needs in both accounts, as policies to paste:
+    chain-check --profile external --explain")]
 pub struct Cli {
     /// Profiles whose chains to walk, in place of --profile; else the chain of the options and the environment
     #[arg(env = "CHAIN_CHECK_PROFILES", value_name = "PROFILE", value_delimiter = ',')]
@@ -31,6 +38,10 @@ pub struct Cli {
 
 impl Options for Cli {
     type Request = Request;
+
+    fn begins_work(_: &str) -> bool {
+        false
+    }
 
     fn into_request(self) -> Result<Request, String> {
         let Self { profiles, explain, show_external_id, output } = self;

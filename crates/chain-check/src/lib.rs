@@ -35,3 +35,6 @@ mod show;
 pub use cli::Cli;
 pub use error::Error;
 pub use job::{Request, run};
+
+/// Who this program is.
+pub const BINARY: job_runtime::Binary = job_runtime::binary!("2m");

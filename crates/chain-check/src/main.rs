@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    job_runtime::main::<chain_check::Cli, _>(job_runtime::binary!("2m"), chain_check::run)
+    job_runtime::main::<chain_check::Cli, _>(chain_check::BINARY, chain_check::run)
 }

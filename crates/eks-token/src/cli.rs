@@ -26,16 +26,29 @@ pub struct Cli {
 enum WorkArgs {
     /// Print a token, as a credential plugin of kubectl does; --output text prints it bare
     ///
-    /// The twin of `aws eks get-token`. The version of the answer is the one that KUBERNETES_EXEC_INFO asks for.
+    /// The twin of "aws eks get-token". The version of the answer is the one that KUBERNETES_EXEC_INFO asks for.
+    #[command(after_help = "\
+Examples:
+  eks-token token --cluster-name target --region us-east-2 --profile target-env")]
     Token(TokenArgs),
     /// Write a kubeconfig whose user is this program, or add to one
     ///
-    /// The twin of `aws eks update-kubeconfig`. What else is in the file stays, but for its comments. Profile, roles and region of this
-    /// run are those of every token; keys and tokens of the environment are never written.
+    /// The twin of "aws eks update-kubeconfig". What else is in the file stays, but for its comments. Profile, roles and
+    /// region of this run are those of every token; keys and tokens of the environment are never written.
+    #[command(after_help = "\
+Examples:
+  eks-token kubeconfig --cluster-name target --region us-east-2 --profile target-env --alias target
+  kubectl --context target get pods")]
     Kubeconfig(KubeconfigArgs),
     /// List the names of the clusters
+    #[command(after_help = "\
+Examples:
+  eks-token clusters --region us-east-2 --profile target-env --output text")]
     Clusters,
-    /// Tell about a cluster what eks:DescribeCluster does
+    /// Print what eks:DescribeCluster tells of a cluster
+    #[command(after_help = "\
+Examples:
+  eks-token describe --cluster-name target --region us-east-2 --profile target-env")]
     Describe(ClusterArgs),
 }
 
@@ -66,7 +79,8 @@ struct KubeconfigArgs {
     #[command(flatten)]
     cluster: ClusterArgs,
 
-    /// The file; several with colons between them: the first that has the cluster, else the first [default: ~/.kube/config]
+    /// The file to write; of several with colons between them the one that has the cluster, else the first [default:
+    /// ~/.kube/config]
     #[arg(long, env = "KUBECONFIG", value_name = "FILE")]
     kubeconfig: Option<String>,
 
@@ -111,6 +125,10 @@ struct KubeconfigArgs {
 
 impl Options for Cli {
     type Request = Request;
+
+    fn begins_work(_: &str) -> bool {
+        false
+    }
 
     fn into_request(self) -> Result<Request, String> {
         let work = match self.work {

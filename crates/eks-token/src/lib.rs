@@ -46,3 +46,6 @@ mod yaml;
 pub use cli::Cli;
 pub use error::Error;
 pub use job::{Request, run};
+
+/// Who this program is.
+pub const BINARY: job_runtime::Binary = job_runtime::binary!("1m");

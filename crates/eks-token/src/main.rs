@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    job_runtime::main::<eks_token::Cli, _>(job_runtime::binary!("1m"), eks_token::run)
+    job_runtime::main::<eks_token::Cli, _>(eks_token::BINARY, eks_token::run)
 }

@@ -18,12 +18,12 @@ const LONGEST_LINE: usize = 6 * 1024 * 1024;
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 #[command(next_help_heading = "Batch")]
 pub struct BatchArgs {
-    /// A JSON Lines file, one call a line; "-" is standard input
+    /// A file of JSON Lines, one call a line; "-" is standard input
     ///
     /// Answers are JSON Lines in the order of the input: {"line":7,"status":"ok","payload":…}. A line that fails is
     /// in the answers and decides the exit code. What was throttled is sent again, by all calls together less
     /// often.
-    #[arg(long, env = "BATCH_FILE", value_name = "FILE|-", value_parser = source)]
+    #[arg(long, env = "BATCH_FILE", value_name = "FILE", value_parser = source)]
     batch: Option<Source>,
 
     /// At most so many calls in flight

@@ -14,6 +14,16 @@ use crate::job::{Request, Start, Work};
 #[group(skip)]
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 #[command(next_help_heading = "Glue job")]
+#[command(after_help = "\
+Examples:
+  Start a run with the credentials of a profile, follow its log and wait for its end:
+    glue-trigger --profile external --job-name nightly-etl --argument day=2026-01-31 --logs
+
+  In a Fargate task, whose role is the first hop:
+    glue-trigger --assume-role arn:aws:iam::222222222222:role/external-glue --job-name nightly-etl
+
+  See whether all is in place, and start nothing:
+    glue-trigger --profile external --job-name nightly-etl --check")]
 pub struct Cli {
     /// Name of the job
     #[arg(long, env = "GLUE_JOB_NAME", value_name = "NAME", value_parser = name)]
@@ -24,6 +34,7 @@ pub struct Cli {
     /// The "--" that Glue wants in front of the name may be left out. For this run it takes the place of the job's
     /// own default. Glue logs arguments, and shows them to whoever may look at the run: pass no secrets, pass the
     /// name of a secret.
+    ///
     /// [env: GLUE_ARGUMENTS, as a JSON object]
     #[arg(long, value_name = "NAME=VALUE", value_parser = arguments::pair, allow_hyphen_values = true)]
     argument: Vec<(String, String)>,
@@ -81,7 +92,7 @@ pub struct Cli {
     )]
     security_configuration: Option<String>,
 
-    /// FLEX runs on spare capacity: cheaper, may wait and take longer
+    /// Execution class; FLEX runs on spare capacity: cheaper, may wait and take longer
     #[arg(long, env = "GLUE_EXECUTION_CLASS", value_name = "CLASS", ignore_case = true)]
     execution_class: Option<ExecutionClass>,
 

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    job_runtime::main::<glue_trigger::Cli, _>(job_runtime::binary!("24h"), glue_trigger::run)
+    job_runtime::main::<glue_trigger::Cli, _>(glue_trigger::BINARY, glue_trigger::run)
 }

@@ -2,21 +2,25 @@
 
 #![allow(clippy::doc_markdown, reason = "the doc comments of options are help texts")]
 
+mod house;
 mod refusal;
 
+pub(crate) use self::house::with_exit_codes;
+use self::house::{with_house_rules, with_work_where_it_begins};
 use self::refusal::without_value;
 use crate::Binary;
 use crate::duration;
 use crate::entry::Options;
 use crate::env;
-use crate::exit::Exit;
 use chained_credentials::{Env, RoleSpec, RoleSpecError, Settings};
-use clap::builder::{BoolishValueParser, Resettable, TypedValueParser};
 use clap::error::ErrorKind;
-use clap::{ArgAction, Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
-use std::ffi::{OsStr, OsString};
+use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
+use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
+
+/// Heading of the options about work that goes on without this process: how it is started once, left and looked at.
+const WORK: &str = "Remote work";
 
 /// The longest idempotency key, in bytes.
 const KEY_MAX: usize = 255;
@@ -37,9 +41,10 @@ struct Line<C: Args> {
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
 pub(crate) struct Common {
-    /// Profile of the AWS config file to take credentials from
+    /// Profile to take credentials from; else AWS_PROFILE, AWS_DEFAULT_PROFILE
     ///
-    /// Goes before static keys in the environment; AWS_PROFILE goes after them.
+    /// The option goes before static keys in the environment, the variables go after them. Profiles are those of the AWS
+    /// CLI, in ~/.aws/config and ~/.aws/credentials, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE.
     #[arg(id = "runtime.profile", long = "profile", value_name = "NAME", help_heading = "Credentials")]
     profile: Option<String>,
 
@@ -49,7 +54,9 @@ pub(crate) struct Common {
 
     /// Role to assume on top of the first credentials; repeatable, in order
     ///
-    /// An ARN, or a list: arn=…,external-id=…,session-name=…,duration=1h,source-identity=…,tag.KEY=VALUE,transitive-tag=KEY,policy-arn=…
+    /// An ARN, or a list in the shorthand of the AWS CLI, such as arn=ARN,external-id=ID,duration=1h: of arn, external-id,
+    /// session-name, duration, source-identity, tag.KEY, transitive-tag and policy-arn.
+    ///
     /// [env: ASSUME_ROLE, several separated by white space]
     #[arg(
         id = "runtime.assume-role",
@@ -99,22 +106,8 @@ pub(crate) struct Common {
     )]
     ca_bundle: Option<PathBuf>,
 
-    /// How long to wait for the end
-    #[arg(
-        id = "runtime.timeout", long = "timeout", value_name = "DURATION", env = env::TIMEOUT,
-        value_parser = duration::parse_positive, help_heading = "Running"
-    )]
-    timeout: Option<Duration>,
-
-    /// First interval between two looks at the remote work; grows to a minute
-    #[arg(
-        id = "runtime.poll-interval", long = "poll-interval", value_name = "DURATION",
-        env = env::POLL_INTERVAL, value_parser = duration::parse_positive, help_heading = "Running"
-    )]
-    poll_interval: Option<Duration>,
-
     /// Start, print the id, exit 0
-    #[arg(id = "runtime.no-wait", long = "no-wait", env = env::NO_WAIT, help_heading = "Running")]
+    #[arg(id = "runtime.no-wait", long = "no-wait", env = env::NO_WAIT, help_heading = WORK)]
     no_wait: bool,
 
     /// Names this piece of work, so that it is started once
@@ -124,14 +117,14 @@ pub(crate) struct Common {
     /// appended. 1 to 255 printable ASCII characters without spaces.
     #[arg(
         id = "runtime.idempotency-key", long = "idempotency-key", value_name = "KEY",
-        env = env::IDEMPOTENCY_KEY, value_parser = key, help_heading = "Running"
+        env = env::IDEMPOTENCY_KEY, value_parser = key, help_heading = WORK
     )]
     idempotency_key: Option<String>,
 
     /// What to do where the key's earlier run has already failed
     #[arg(
         id = "runtime.on-prior-failure", long = "on-prior-failure", value_name = "ACTION",
-        env = env::ON_PRIOR_FAILURE, default_value = "report", help_heading = "Running"
+        env = env::ON_PRIOR_FAILURE, default_value = "report", help_heading = WORK
     )]
     on_prior_failure: OnPriorFailure,
 
@@ -140,9 +133,26 @@ pub(crate) struct Common {
     /// A second signal ends at once.
     #[arg(
         id = "runtime.on-terminate", long = "on-terminate", value_name = "ACTION", env = env::ON_TERMINATE,
-        help_heading = "Running"
+        help_heading = WORK
     )]
     on_terminate: Option<OnTerminate>,
+
+    /// First interval between two looks at the remote work; grows to a minute [default: 1s to 15s, by service]
+    #[arg(
+        id = "runtime.poll-interval", long = "poll-interval", value_name = "DURATION",
+        env = env::POLL_INTERVAL, value_parser = duration::parse_positive, help_heading = WORK
+    )]
+    poll_interval: Option<Duration>,
+
+    /// How long to wait for the end
+    ///
+    /// A duration has units: 500ms, 90s, 15m, 2h30m, 1d. What has not ended by then ends the run with exit code 79, or 75
+    /// where nothing was begun.
+    #[arg(
+        id = "runtime.timeout", long = "timeout", value_name = "DURATION", env = env::TIMEOUT,
+        value_parser = duration::parse_positive, help_heading = "Running"
+    )]
+    timeout: Option<Duration>,
 
     /// Check configuration, credentials and permissions as far as can be, and start nothing
     #[arg(id = "runtime.check", long = "check", env = env::CHECK, help_heading = "Running")]
@@ -169,6 +179,8 @@ pub(crate) struct Common {
     completion_index: Option<String>,
 
     /// Form of the log on stderr; auto is text for a terminal, else one JSON object a line
+    ///
+    /// How much is logged is up to RUST_LOG: warn, info (the default), debug.
     #[arg(
         id = "runtime.log-format", long = "log-format", value_name = "FORMAT", env = env::LOG_FORMAT,
         default_value = "auto", help_heading = "Output"
@@ -373,14 +385,14 @@ pub(crate) struct Parsed<R> {
 
 /// Builds the command of `binary`. Variables named in `blank` are not looked at, nor are those of `vars` that
 /// switch a flag off.
-pub(crate) fn command<C: Args>(binary: &Binary, blank: &[String], vars: &Env) -> Command {
+pub(crate) fn command<C: Options>(binary: &Binary, blank: &[String], vars: &Env) -> Command {
     let command = Line::<C>::command()
         .name(binary.name)
         .version(binary.version)
         .about(binary.about)
-        .after_help(Exit::help())
         .mut_arg("runtime.timeout", |timeout| timeout.default_value(binary.default_timeout));
-    with_house_rules(command, blank, vars)
+    let work = command.get_arguments().filter(|arg| house::is_about_work(arg)).cloned().collect::<Vec<_>>();
+    with_house_rules(with_work_where_it_begins(command, &work, C::begins_work), blank, vars)
 }
 
 /// Parses `args`, of which the first is the program's name.
@@ -406,31 +418,6 @@ pub(crate) fn termination_log(args: &[OsString], vars: &Env) -> Option<PathBuf> 
     let option = args.find_map(|arg| arg.strip_prefix("--termination-log"));
     let given = option.and_then(|rest| rest.strip_prefix('=').or_else(|| args.next()));
     given.or_else(|| vars.get(env::TERMINATION_LOG)).map(PathBuf::from)
-}
-
-/// The house's rules. Common options may follow a sub-command. An environment twin that is empty is none, `1`
-/// and `0` are booleans too, and help never shows a twin's value. A flag that its twin switches off was not
-/// given: clap would say that it contradicts the options that it cannot be used with.
-fn with_house_rules(command: Command, blank: &[String], vars: &Env) -> Command {
-    command
-        .mut_args(|arg| {
-            let common = arg.get_id().as_str().starts_with("runtime.");
-            let arg = if common { arg.global(true) } else { arg };
-            let Some(name) = arg.get_env() else { return arg };
-            let is_flag = matches!(arg.get_action(), ArgAction::SetTrue);
-            let value = name.to_str().and_then(|name| vars.get(name));
-            let none =
-                blank.iter().any(|blank| name == blank.as_str()) || is_flag && value.is_some_and(is_off);
-            let arg = if none { arg.env(Resettable::Reset) } else { arg.hide_env_values(true) };
-            if is_flag { arg.value_parser(BoolishValueParser::new()) } else { arg }
-        })
-        .mut_subcommands(|sub| with_house_rules(sub, blank, vars))
-}
-
-/// Whether a flag's twin says no.
-fn is_off(value: &str) -> bool {
-    let parsed = BoolishValueParser::new().parse_ref(&Command::default(), None, OsStr::new(value));
-    parsed.is_ok_and(|on| !on)
 }
 
 /// As [`RoleSpec`] reads it. Of what is refused only keys are quoted: an external id is half a secret.

@@ -38,6 +38,14 @@ pub struct Binary {
     pub default_timeout: &'static str,
 }
 
+impl Binary {
+    /// Its command line with the options `C`, as `--help` shows it but for the exit codes: what manuals and completions
+    /// are made of.
+    pub fn command<C: Options>(&self) -> clap::Command {
+        cli::command::<C>(self, &[], &Env::default())
+    }
+}
+
 /// The [`Binary`] of the crate that calls it, with its default `--timeout`.
 ///
 /// ```
@@ -66,6 +74,13 @@ pub trait Options: Args {
     /// # Errors
     /// What is wrong with them, as a sentence for the user: the run ends with [`Exit::Usage`] before any call.
     fn into_request(self) -> Result<Self::Request, String>;
+
+    /// Whether `command` – the name of the program or of a sub-command – begins work that goes on without this process.
+    /// Only the help of those shows `--no-wait`, `--idempotency-key` and their like; to the others they mean nothing.
+    fn begins_work(command: &str) -> bool {
+        let _ = command;
+        true
+    }
 
     /// Which credentials `request` wants.
     fn credentials(request: &Self::Request) -> Credentials {
@@ -141,7 +156,7 @@ async fn listen<C: Options>(line: &Line) -> Result<(Signals, Result<Parsed<C::Re
         .map_err(|err| End::error(Exit::Internal, format!("could not listen for signals: {err}")))?;
     let Line { binary, blank, args, vars } = line.clone();
     let parsing = tokio::task::spawn_blocking(move || {
-        let mut command = cli::command::<C>(&binary, &blank, &vars);
+        let mut command = cli::with_exit_codes(cli::command::<C>(&binary, &blank, &vars));
         cli::parse::<C>(&mut command, &args, &vars)
     });
     tokio::select! {

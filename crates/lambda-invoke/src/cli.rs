@@ -24,6 +24,17 @@ const LONGEST_CONTEXT: usize = 3583;
 #[group(skip)]
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 #[command(next_help_heading = "Invocation")]
+#[command(after_help = "\
+Examples:
+  Invoke a function and wait for an answer that has to say \"ok\":
+    lambda-invoke --function-name nightly-report --payload '{}' --expect \"status == 'ok'\"
+
+  Hand a payload over and do not wait:
+    lambda-invoke --function-name audit --payload-file event.json --invocation-type Event
+
+  One invocation for each line of a file; the same command again goes on where it was ended:
+    lambda-invoke --function-name score --batch orders.jsonl --concurrency 64 \\
+      --output-file answers.jsonl --resume answers.jsonl")]
 pub struct Cli {
     /// Name, ACCOUNT:function:NAME or ARN of the function, with or without :QUALIFIER
     #[arg(long, env = "LAMBDA_FUNCTION_NAME", value_name = "FUNCTION")]

@@ -57,6 +57,9 @@ pub use crate::cli::Cli;
 pub use crate::error::Error;
 pub use crate::job::Request;
 
+/// Who this program is. Lambda gives a function 15 minutes.
+pub const BINARY: job_runtime::Binary = job_runtime::binary!("16m");
+
 /// Runs the program: from what is asked for to the report.
 ///
 /// # Errors

@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // Lambda gives a function 15 minutes.
-    job_runtime::main::<lambda_invoke::Cli, _>(job_runtime::binary!("16m"), lambda_invoke::run)
+    job_runtime::main::<lambda_invoke::Cli, _>(lambda_invoke::BINARY, lambda_invoke::run)
 }

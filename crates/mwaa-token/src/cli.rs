@@ -27,7 +27,7 @@ pub struct Cli {
         value_name = "NAME",
         value_parser = environment_name,
         global = true,
-        help_heading = "Environment"
+        help_heading = "MWAA environment"
     )]
     environment_name: Option<String>,
 
@@ -40,18 +40,40 @@ pub struct Cli {
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 enum WorkArgs {
     /// Print a token for Airflow's command line, good for 60 seconds; as text the token alone
+    #[command(after_help = "\
+Examples:
+  mwaa-token cli --environment-name data --output text")]
     Cli,
     /// Print a login, good for 60 seconds: token and address to open; as text the address alone
+    #[command(after_help = "\
+Examples:
+  mwaa-token web --environment-name data --output text")]
     Web,
     /// List the names of the environments
+    #[command(after_help = "\
+Examples:
+  mwaa-token environments --region us-east-2 --output text")]
     Environments,
     /// Print an environment: status, version of Airflow, web server, DAG folder
+    #[command(after_help = "\
+Examples:
+  mwaa-token describe --environment-name data")]
     Describe,
     /// Run a command of Airflow's own command line and print what it prints
+    #[command(after_help = "\
+Examples:
+  mwaa-token run --environment-name data -- dags list -o json")]
     Run(RunArgs),
     /// Send a request to Airflow's REST API and print the answer
+    #[command(after_help = "\
+Examples:
+  mwaa-token rest --environment-name data GET /dags --query limit=5
+  mwaa-token rest --environment-name data PATCH /dags/nightly '{\"is_paused\": false}'")]
     Rest(RestArgs),
     /// Start a run of a DAG, wait for its end and print it
+    #[command(after_help = "\
+Examples:
+  mwaa-token trigger --environment-name data nightly --conf '{\"day\": \"2026-01-31\"}' --timeout 2h")]
     Trigger(TriggerArgs),
     /// List, upload and delete files in the environment's DAG folder
     #[command(subcommand)]
@@ -61,15 +83,19 @@ enum WorkArgs {
 #[derive(Debug, Args)]
 #[group(skip)]
 struct RunArgs {
-    /// The command, without "airflow": run -- dags list -o json
+    /// A command of Airflow, without "airflow" in front
     ///
     /// Several arguments are quoted as they are given; a single one is the whole command.
-    #[arg(last = true, required = true, env = "MWAA_COMMAND", value_name = "AIRFLOW COMMAND")]
+    #[arg(last = true, required = true, env = "MWAA_COMMAND", value_name = "COMMAND")]
     command: Vec<String>,
 }
 
 impl Options for Cli {
     type Request = Request;
+
+    fn begins_work(command: &str) -> bool {
+        command == "trigger"
+    }
 
     fn into_request(self) -> Result<Request, String> {
         let Self { work, environment_name, output } = self;

@@ -73,6 +73,9 @@ pub use crate::cli::Cli;
 pub use crate::error::Error;
 pub use crate::job::Request;
 
+/// Who this program is.
+pub const BINARY: job_runtime::Binary = job_runtime::binary!("24h");
+
 /// Runs the program: from what is asked for to the report.
 ///
 /// # Errors

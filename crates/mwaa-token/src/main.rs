@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    job_runtime::main::<mwaa_token::Cli, _>(job_runtime::binary!("24h"), mwaa_token::run)
+    job_runtime::main::<mwaa_token::Cli, _>(mwaa_token::BINARY, mwaa_token::run)
 }

@@ -23,6 +23,13 @@ use crate::{Request, Work};
 /// Options of rds-connect.
 #[derive(Debug, Args)]
 #[group(skip)]
+#[command(after_help = "\
+Examples:
+  Every stage of the way to the database and the login, timed:
+    rds-connect --host mydb.cluster-abc.us-east-2.rds.amazonaws.com --user app --iam --output text
+
+  With a password of Secrets Manager, which names host and user as well:
+    rds-connect --secret-id prod/orders --database orders")]
 pub struct Cli {
     #[command(subcommand)]
     work: Option<WorkArgs>,
@@ -84,23 +91,45 @@ impl Format {
 #[derive(Debug, Subcommand)]
 enum WorkArgs {
     /// Go through every stage from the name to a first query, timed; what is done where no sub-command is named
+    #[command(after_help = "\
+Examples:
+  rds-connect check --host mydb.cluster-abc.us-east-2.rds.amazonaws.com --user app --iam --output text")]
     Check,
-    /// Print an IAM token, as `aws rds generate-db-auth-token` does
+    /// Print an IAM token, as "aws rds generate-db-auth-token" does
+    #[command(after_help = "\
+Examples:
+  rds-connect token --host mydb.cluster-abc.us-east-2.rds.amazonaws.com --user app")]
     Token,
     /// Run SQL, statement after statement, and print its rows
     ///
     /// The first that fails ends the run with exit code 10. A signal, and the end of --timeout, cancel the statement that
     /// runs.
+    #[command(after_help = "\
+Examples:
+  Rows for a program or a spreadsheet:
+    rds-connect query --secret-id prod/orders --sql 'select * from orders' --output csv
+
+  All or nothing, with a value that is no part of the SQL:
+    rds-connect query --host db.example.com --user app --iam --single-transaction \\
+      --sql 'delete from orders where day = :day' --parameter day=2026-01-31")]
     Query(Box<QueryArgs>),
     /// Run a program with PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE and PGSSLROOTCERT set
     ///
     /// Signals are passed on to it, and its exit code is the run's; --timeout counts until it is started, and no longer.
     /// Of several hosts it gets the first. An IAM token is good for 15 minutes: a program that connects later needs the
     /// proxy.
+    #[command(after_help = "\
+Examples:
+  rds-connect exec --host db.example.com --user app --iam --database sales -- psql -f nightly.sql")]
     Exec(ExecArgs),
     /// Take connections on this machine, each with a connection of its own to the database and a fresh token
     ///
     /// Runs until it is told to end, or is idle for as long as --exit-when-idle says; --timeout does not count.
+    #[command(after_help = "\
+Examples:
+  On 127.0.0.1:5432, for programs that know no tokens:
+    rds-connect proxy --host db.example.com --user app --iam --health-listen 127.0.0.1:8080
+    psql -h 127.0.0.1 sales")]
     Proxy(ProxyArgs),
 }
 
@@ -114,6 +143,10 @@ struct ExecArgs {
 
 impl Options for Cli {
     type Request = Request;
+
+    fn begins_work(_: &str) -> bool {
+        false
+    }
 
     fn into_request(self) -> Result<Request, String> {
         let Self { work, connect, output } = self;

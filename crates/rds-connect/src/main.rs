@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let binary = job_runtime::Binary { version: rds_connect::VERSION, ..job_runtime::binary!("1h") };
-    job_runtime::main::<rds_connect::Cli, _>(binary, rds_connect::run)
+    job_runtime::main::<rds_connect::Cli, _>(rds_connect::BINARY, rds_connect::run)
 }

@@ -283,9 +283,9 @@ mod tests {
         let source = header("source").split(" (").next().unwrap();
         let date = header("made").split(' ').next().unwrap();
         assert!(
-            crate::VERSION.contains(source) && crate::VERSION.contains(date),
+            crate::BINARY.version.contains(source) && crate::BINARY.version.contains(date),
             "{} {date}",
-            crate::VERSION
+            crate::BINARY.version
         );
     }
 

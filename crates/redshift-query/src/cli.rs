@@ -21,6 +21,18 @@ use crate::{Request, Work, connection};
 #[derive(Debug, Args)]
 #[group(skip)]
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
+#[command(after_help = "\
+Examples:
+  A query of a serverless workgroup, as a table:
+    redshift-query --workgroup-name analytics --database sales --output table \\
+      --sql 'select count(*) from orders'
+
+  The steps of a ConfigMap in one transaction, as a user of a cluster:
+    redshift-query --cluster-identifier analytics --database sales --db-user etl --sql-dir sql
+
+  A value that is no part of the SQL:
+    redshift-query --workgroup-name analytics --database sales --sql 'delete from t where day = :day' \\
+      --parameter day=2026-01-31")]
 pub struct Cli {
     // First: it looks at what the others take.
     #[command(flatten)]
@@ -52,20 +64,53 @@ pub struct Cli {
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 enum WorkArgs {
     /// Run SQL, wait for its end and print its result; what is done where no sub-command is named
+    #[command(after_help = "\
+Examples:
+  A query of a serverless workgroup, as a table:
+    redshift-query run --workgroup-name analytics --database sales --output table \\
+      --sql 'select count(*) from orders'
+
+  The steps of a ConfigMap in one transaction, as a user of a cluster:
+    redshift-query run --cluster-identifier analytics --database sales --db-user etl --sql-dir sql
+
+  A value that is no part of the SQL:
+    redshift-query run --workgroup-name analytics --database sales --sql 'delete from t where day = :day' \\
+      --parameter day=2026-01-31")]
     Run(Box<RunArgs>),
     /// Print the result of a statement that was started before; waits where it has not ended
+    #[command(after_help = "\
+Examples:
+  redshift-query result d9b6c0c9-0747-4bf4-b142-e8883122f766 --output csv --output-file orders.csv")]
     Result(ResultArgs),
     /// Cancel a statement that was started before, and wait until it has stopped
+    #[command(after_help = "\
+Examples:
+  redshift-query cancel d9b6c0c9-0747-4bf4-b142-e8883122f766")]
     Cancel(IdArgs),
     /// List the statements of the last day, newest first
+    #[command(after_help = "\
+Examples:
+  redshift-query list --status FAILED --output table")]
     List(ListArgs),
     /// List the databases
+    #[command(after_help = "\
+Examples:
+  redshift-query databases --workgroup-name analytics --database dev --output table")]
     Databases(ConnectArgs),
     /// List the schemas of a database
+    #[command(after_help = "\
+Examples:
+  redshift-query schemas --workgroup-name analytics --database sales --output table")]
     Schemas(SchemasArgs),
     /// List the tables of a database
+    #[command(after_help = "\
+Examples:
+  redshift-query tables --workgroup-name analytics --database sales --schema-pattern public --output table")]
     Tables(TablesArgs),
     /// List the columns of tables
+    #[command(after_help = "\
+Examples:
+  redshift-query describe-table --workgroup-name analytics --database sales --schema public --table orders")]
     DescribeTable(DescribeTableArgs),
 }
 
@@ -104,7 +149,7 @@ struct ListArgs {
     #[arg(long, env = "REDSHIFT_ALL_SESSIONS")]
     all_sessions: bool,
 
-    /// So many at most
+    /// At most so many
     #[arg(
         long,
         env = "REDSHIFT_LIMIT",
@@ -166,6 +211,10 @@ struct DescribeTableArgs {
 
 impl Options for Cli {
     type Request = Request;
+
+    fn begins_work(command: &str) -> bool {
+        !matches!(command, "list" | "databases" | "schemas" | "tables" | "describe-table")
+    }
 
     fn into_request(self) -> Result<Request, String> {
         let Self { misplaced, work, run, output } = self;

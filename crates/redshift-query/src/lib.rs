@@ -98,6 +98,9 @@ use job_runtime::{Context, Report};
 pub use crate::cli::Cli;
 use crate::connection::Connection;
 pub use crate::error::Error;
+
+/// Who this program is. A statement may run for a day.
+pub const BINARY: job_runtime::Binary = job_runtime::binary!("24h");
 use crate::listing::List;
 use crate::redshift::Catalog;
 use crate::run::Run;

@@ -3,6 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    // A statement may run for a day.
-    job_runtime::main::<redshift_query::Cli, _>(job_runtime::binary!("24h"), redshift_query::run)
+    job_runtime::main::<redshift_query::Cli, _>(redshift_query::BINARY, redshift_query::run)
 }

@@ -38,14 +38,28 @@ enum WorkArgs {
     ///
     /// An answer that nobody waits for is lost, so that --no-wait is refused. It cannot be found again either, so that
     /// an idempotency key settles nothing; a batch is taken up again with --resume.
+    #[command(after_help = "\
+Examples:
+  Ask a model for one answer:
+    sagemaker-invoke endpoint --endpoint-name churn --content-type text/csv --body 34,2,1
+
+  One answer for each line of a file, 32 at a time:
+    sagemaker-invoke endpoint --endpoint-name churn --batch rows.jsonl --concurrency 32 \\
+      --output-file answers.jsonl")]
     Endpoint(Box<EndpointArgs>),
     /// Invoke an asynchronous endpoint, wait for the answer in S3 and print it
     ///
     /// Takes one of --input-location, --body and --body-file. With --no-wait it prints where the answer will be.
+    #[command(after_help = "\
+Examples:
+  sagemaker-invoke async --endpoint-name ocr --content-type application/pdf --input-location s3://in/7.pdf")]
     Async(Box<AsyncArgs>),
     /// Train a model: start a training job, wait for its end and say how it ended
     ///
     /// With an idempotency key the job is named by it, and a job of that name and specification is taken over.
+    #[command(after_help = "\
+Examples:
+  sagemaker-invoke train --spec-file job.json --logs --idempotency-key nightly-2026-01-31")]
     Train(Box<TrainArgs>),
 }
 
@@ -146,6 +160,10 @@ impl Args for Common {
 
 impl Options for Cli {
     type Request = Request;
+
+    fn begins_work(command: &str) -> bool {
+        command != "endpoint"
+    }
 
     fn into_request(self) -> Result<Request, String> {
         let Self { work, output, common: Common { keyed, no_wait } } = self;

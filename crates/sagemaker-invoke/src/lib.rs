@@ -84,6 +84,9 @@ use job_runtime::{Context, Output, Report};
 pub use crate::cli::Cli;
 pub use crate::error::{AsyncError, EndpointError, Error, Interrupted, ModelFailure, S3Error, TrainError};
 
+/// Who this program is.
+pub const BINARY: job_runtime::Binary = job_runtime::binary!("24h");
+
 /// What is asked for.
 #[derive(Debug)]
 pub struct Request {

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    job_runtime::main::<sagemaker_invoke::Cli, _>(job_runtime::binary!("24h"), sagemaker_invoke::run)
+    job_runtime::main::<sagemaker_invoke::Cli, _>(sagemaker_invoke::BINARY, sagemaker_invoke::run)
 }

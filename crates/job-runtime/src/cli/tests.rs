@@ -19,6 +19,10 @@ struct Own {
 impl Options for Own {
     type Request = Self;
 
+    fn begins_work(command: &str) -> bool {
+        command != "status"
+    }
+
     fn into_request(self) -> Result<Self, String> {
         if self.timeout == Some(0) { Err("zero and no time".to_owned()) } else { Ok(self) }
     }
@@ -167,7 +171,7 @@ fn help_begins_with_the_binarys_own_options() {
 
 #[test]
 fn help_says_everything_and_shows_no_value() {
-    let mut command = command::<Own>(&BINARY, &[], &Env::default());
+    let mut command = with_exit_codes(command::<Own>(&BINARY, &[], &Env::default()));
     let help = command.render_long_help().to_string();
     for text in [
         "Credentials:",
@@ -183,6 +187,32 @@ fn help_says_everything_and_shows_no_value() {
         assert!(help.contains(text), "{text} is not in\n{help}");
     }
     assert_eq!(command.render_version(), "test-job 1.2.3\n");
+}
+
+#[test]
+fn options_about_work_are_shown_where_work_begins_and_taken_everywhere() {
+    let mut command = command::<Own>(&BINARY, &[], &Env::default());
+    command.build();
+    for (name, shown) in [("test-job", true), ("status", false)] {
+        let page = command.find_subcommand(name).unwrap_or(&command).clone().render_long_help().to_string();
+        for text in ["--no-wait", "--idempotency-key", "JOB_ON_TERMINATE", "Remote work:"] {
+            assert_eq!(page.contains(text), shown, "{name}: {text}\n{page}");
+        }
+        assert!(page.contains("--check"), "{page}");
+    }
+    for args in [["--no-wait", "status"], ["status", "--no-wait"]] {
+        assert!(parsed(&args, &Env::default()).unwrap().common.running().no_wait, "{args:?}");
+    }
+}
+
+#[test]
+fn examples_stand_before_the_exit_codes_of_every_page() {
+    let plain = Command::new("x").after_help("Examples:\n  x y").subcommand(Command::new("y"));
+    let mut command = with_exit_codes(plain);
+    let help = command.render_help().to_string();
+    assert!(help.contains("Examples:\n  x y\n\nExit codes:\n"), "{help}");
+    let sub = command.find_subcommand_mut("y").unwrap().render_help().to_string();
+    assert!(sub.contains("Exit codes:\n"), "{sub}");
 }
 
 /// Every option of ours names its twin in the help, or says why it has none.

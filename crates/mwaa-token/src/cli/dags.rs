@@ -14,10 +14,19 @@ const LEFT_OUT: [&str; 2] = ["__pycache__", "node_modules"];
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 pub(super) enum DagsArgs {
     /// List the files
+    #[command(after_help = "\
+Examples:
+  mwaa-token dags list --environment-name data --output text")]
     List(ListArgs),
-    /// Upload files, and folders with all that is in them; what is there already is replaced
+    /// Upload files, and directories with all that is in them; what is there already is replaced
+    #[command(after_help = "\
+Examples:
+  mwaa-token dags upload --environment-name data dags/nightly.py --into team")]
     Upload(UploadArgs),
     /// Delete files; S3 says the same of one that is not there
+    #[command(after_help = "\
+Examples:
+  mwaa-token dags delete --environment-name data team/nightly.py")]
     Delete(DeleteArgs),
 }
 
@@ -25,19 +34,26 @@ pub(super) enum DagsArgs {
 #[group(skip)]
 pub(super) struct ListArgs {
     /// Only files whose paths begin with this
-    #[arg(env = "MWAA_DAGS_PREFIX", value_name = "PREFIX", value_parser = name, default_value = "")]
+    #[arg(env = "MWAA_DAGS_PREFIX", value_name = "PREFIX", value_parser = name, default_value = "", hide_default_value = true)]
     prefix: String,
 }
 
 #[derive(Debug, Args)]
 #[group(skip)]
 pub(super) struct UploadArgs {
-    /// Files and folders of this machine; hidden ones and __pycache__ are left out of a folder
+    /// Files and directories of this machine; hidden ones, __pycache__ and the like are left out of a directory
     #[arg(required = true, env = "MWAA_DAGS_FILES", value_delimiter = ',', value_name = "FILE")]
     files: Vec<PathBuf>,
 
-    /// Folder below the DAG folder to put them into
-    #[arg(long, env = "MWAA_DAGS_INTO", value_name = "FOLDER", value_parser = name, default_value = "")]
+    /// Path below the DAG folder to put them into
+    #[arg(
+        long,
+        env = "MWAA_DAGS_INTO",
+        value_name = "PATH",
+        value_parser = name,
+        default_value = "",
+        hide_default_value = true
+    )]
     into: String,
 }
 

@@ -15,7 +15,7 @@ const BODY_LIMIT: usize = 8 * 1024 * 1024;
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 #[command(next_help_heading = "Request")]
 pub(super) struct RestArgs {
-    /// GET, POST, PUT, PATCH or DELETE
+    /// Method of the request
     #[arg(env = "MWAA_REST_METHOD", value_name = "METHOD", ignore_case = true)]
     method: Method,
 

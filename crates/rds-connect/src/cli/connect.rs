@@ -89,8 +89,8 @@ pub(super) struct ConnectArgs {
         global = true, help_heading = "Login")]
     min_session: Duration,
 
-    /// ARN or name of a secret of Secrets Manager to log in with
-    #[arg(long, env = "RDS_SECRET_ID", value_name = "ARN|NAME", global = true, help_heading = "Login",
+    /// Name or ARN of a secret of Secrets Manager to log in with
+    #[arg(long, env = "RDS_SECRET_ID", value_name = "NAME|ARN", global = true, help_heading = "Login",
         value_parser = NonEmptyStringValueParser::new())]
     secret_id: Option<String>,
 
@@ -99,8 +99,8 @@ pub(super) struct ConnectArgs {
         value_parser = NonEmptyStringValueParser::new())]
     secret_stage: Option<String>,
 
-    /// Folder with a file for each key of a secret, as Kubernetes mounts one
-    #[arg(long, env = "RDS_SECRET_DIR", value_name = "FOLDER", global = true, help_heading = "Login")]
+    /// Directory with a file for each key of a secret, as Kubernetes mounts one
+    #[arg(long, env = "RDS_SECRET_DIR", value_name = "DIR", global = true, help_heading = "Login")]
     secret_dir: Option<PathBuf>,
 
     /// Key of the secret that holds the user; else username, user, or the same after rds_
@@ -123,7 +123,7 @@ pub(super) struct ConnectArgs {
     #[arg(long, env = "RDS_SECRET_DATABASE_KEY", value_name = "KEY", global = true, help_heading = "Login")]
     secret_database_key: Option<String>,
 
-    /// File with the password
+    /// File with the password; else PGPASSWORD, which is no option: others could read it
     #[arg(long, env = "RDS_PASSWORD_FILE", value_name = "FILE", global = true, help_heading = "Login")]
     password_file: Option<PathBuf>,
 

@@ -13,7 +13,7 @@ use crate::proxy::{Listen, Proxy};
 #[group(skip)]
 #[command(next_help_heading = "Proxy")]
 pub(super) struct ProxyArgs {
-    /// Where to listen: an address with a port, or the path of a Unix socket (a folder gets libpq's .s.PGSQL.5432);
+    /// Where to listen: an address with a port, or the path of a Unix socket (a directory gets libpq's .s.PGSQL.5432);
     /// repeatable
     #[arg(long, env = "RDS_PROXY_LISTEN", value_name = "ADDRESS|PATH", default_value = "127.0.0.1:5432",
         value_delimiter = ',', value_parser = listen)]

@@ -162,13 +162,13 @@ struct SqlArgs {
 
     /// A file with SQL, of 64 MiB at most; "-" is standard input; repeatable
     ///
-    /// Commands of psql (\copy, \i, \set) and the data of COPY … FROM STDIN are no SQL: `rds-connect exec -- psql -f FILE`
+    /// Commands of psql (\copy, \i, \set) and the data of COPY … FROM STDIN are no SQL: "rds-connect exec -- psql -f FILE"
     /// runs those.
     #[arg(long, env = "RDS_SQL_FILE", value_name = "FILE", help_heading = "SQL")]
     sql_file: Vec<String>,
 
-    /// A folder with files of SQL, such as a mounted ConfigMap, in the order of their names; repeatable
-    #[arg(long, env = "RDS_SQL_DIR", value_name = "FOLDER", help_heading = "SQL")]
+    /// A directory with files of SQL, such as a mounted ConfigMap, in the order of their names; repeatable
+    #[arg(long, env = "RDS_SQL_DIR", value_name = "DIR", help_heading = "SQL")]
     sql_dir: Vec<PathBuf>,
 }
 

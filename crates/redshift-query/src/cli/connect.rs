@@ -32,8 +32,8 @@ pub(super) struct ConnectArgs {
     #[arg(long, env = "REDSHIFT_DB_USER", value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(super) db_user: Option<String>,
 
-    /// ARN or name of the secret with user and password
-    #[arg(long, env = "REDSHIFT_SECRET_ARN", value_name = "ARN", value_parser = NonEmptyStringValueParser::new())]
+    /// Name or ARN of the secret with user and password
+    #[arg(long, env = "REDSHIFT_SECRET_ARN", value_name = "NAME|ARN", value_parser = NonEmptyStringValueParser::new())]
     pub(super) secret_arn: Option<String>,
 }
 

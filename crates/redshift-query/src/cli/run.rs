@@ -71,7 +71,7 @@ pub(super) struct RunArgs {
     )]
     statement_name: Option<String>,
 
-    /// Let EventBridge have an event when the statement has ended
+    /// Send an event to EventBridge when the statement has ended
     #[arg(long, env = "REDSHIFT_WITH_EVENT", help_heading = "SQL")]
     with_event: bool,
 
@@ -157,8 +157,8 @@ struct SqlArgs {
     #[arg(long, env = "REDSHIFT_SQL_FILE", value_name = "FILE")]
     sql_file: Vec<String>,
 
-    /// A folder with files of SQL, such as a mounted ConfigMap, in the order of their names; repeatable
-    #[arg(long, env = "REDSHIFT_SQL_DIR", value_name = "FOLDER")]
+    /// A directory with files of SQL, such as a mounted ConfigMap, in the order of their names; repeatable
+    #[arg(long, env = "REDSHIFT_SQL_DIR", value_name = "DIR")]
     sql_dir: Vec<PathBuf>,
 }
 

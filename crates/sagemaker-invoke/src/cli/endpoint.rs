@@ -25,7 +25,7 @@ pub(super) struct EndpointArgs {
     #[arg(
         long,
         env = "SAGEMAKER_TARGET_MODEL",
-        value_name = "FILE",
+        value_name = "MODEL",
         value_parser = fields::target_model,
         conflicts_with = "stream"
     )]
