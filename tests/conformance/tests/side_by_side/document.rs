@@ -1,6 +1,6 @@
 //! The document: what it says, and where in it a cell is.
 
-use std::fmt::Write as _;
+use std::fmt::{self, Write as _};
 
 use regex_lite::Regex;
 use serde_json::Value;
@@ -18,11 +18,23 @@ const HEAD: &str = include_str!("head.md");
 
 /// The document with these cells.
 pub(crate) fn render(mut cell: impl FnMut(&System, Circumstance, Side) -> String) -> String {
-    let mut text = HEAD.to_owned();
+    let mut sum = Sum::default();
+    let tables = tables(|system, circumstance| {
+        let [old, new] = [Side::Old, Side::New].map(|side| cell(system, circumstance, side));
+        sum.add(system, circumstance, &old, &new);
+        [old, new]
+    });
+    let mut text = HEAD.replace("{sum}", &sum.to_string());
     for circumstance in Circumstance::ALL {
         let (name, meaning) = (circumstance.name(), circumstance.meaning());
         writeln!(text, "| {name} | {meaning} |").expect("a String takes it");
     }
+    text + &tables
+}
+
+/// A section for each system.
+fn tables(mut cells: impl FnMut(&System, Circumstance) -> [String; 2]) -> String {
+    let mut text = String::new();
     for system in systems() {
         let System { title, about, old, new, binary, .. } = system;
         write!(
@@ -33,18 +45,51 @@ pub(crate) fn render(mut cell: impl FnMut(&System, Circumstance, Side) -> String
         for circumstance in Circumstance::ALL {
             let name = circumstance.name();
             if let Some(why) = system.never(circumstance) {
-                // What only some can meet is not worth a line in every table.
-                if circumstance != Circumstance::Rotated {
+                if !why.is_empty() {
                     writeln!(text, "| {name} | – *({why})* | – |").expect("a String takes it");
                 }
             } else {
-                let (old, new) =
-                    (cell(&system, circumstance, Side::Old), cell(&system, circumstance, Side::New));
+                let [old, new] = cells(&system, circumstance);
                 writeln!(text, "| {name} | {old} | {new} |").expect("a String takes it");
             }
         }
     }
     text
+}
+
+/// What the tables say, in numbers.
+#[derive(Default)]
+struct Sum {
+    /// Rows in which the work failed or was not begun, and in how many of these the end is 0: each side's.
+    bad: [(usize, usize); 2],
+    /// Rows in which it was begun more than once.
+    doubled: [usize; 2],
+}
+
+impl Sum {
+    fn add(&mut self, system: &System, circumstance: Circumstance, old: &str, new: &str) {
+        for (side, cell) in [old, new].into_iter().enumerate() {
+            let none = !system.unit.is_empty() && cell.contains(&format!(", no {}", system.unit));
+            if none || circumstance == Circumstance::Fails {
+                self.bad[side].0 += 1;
+                self.bad[side].1 += usize::from(cell.starts_with("exit **0**"));
+            }
+            self.doubled[side] += usize::from(cell.contains(&format!("{}s", system.unit)));
+        }
+    }
+}
+
+impl fmt::Display for Sum {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let [(old_bad, old_zero), (new_bad, new_zero)] = self.bad;
+        let [old_doubled, new_doubled] = self.doubled;
+        write!(
+            f,
+            "Where the work failed or was never begun, the documented lines end with 0 in {old_zero} of {old_bad} rows, the \
+             programs in {new_zero} of {new_bad}. The work is begun more than once in {old_doubled} rows by the lines, in \
+             {new_doubled} by the programs."
+        )
+    }
 }
 
 /// What a document has in a cell.

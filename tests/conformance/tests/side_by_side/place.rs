@@ -86,9 +86,11 @@ fn run(
         let work = (system.work)(place);
         work.started > before || work.running > 0
     };
+    let calls = || place.site.sandbox.count(system.call.0, system.call.1);
+    let calls_before = calls();
     let mut obeyed = true;
     if let Some(circumstance) = killed {
-        wait(&running, PATIENCE, has_begun);
+        wait(&running, PATIENCE, || has_begun() || calls() > calls_before);
         assert!(has_begun() || !running.is_running(), "no work was begun: {}", running.stderr());
         if circumstance == Circumstance::KilledAtWork {
             wait(&running, AT_WORK, || false);
@@ -99,7 +101,7 @@ fn run(
         send(&running, Signal::KILL);
     } else if side == Side::New && system.waits {
         // The documented lines wait for no end, so that only the answers of calls take their time.
-        wait(&running, PATIENCE, has_begun);
+        wait(&running, PATIENCE, || has_begun() || calls() > calls_before);
         wait(&running, AT_WORK / 4, || false);
         if running.is_running() {
             place.site.sandbox.advance(MINUTES);
@@ -158,9 +160,9 @@ impl Place {
             .env("IDEMPOTENCY_KEY", "5f1c7e0a-0d5e-4d0e-9a53-2f0a6b1f8a11")
             .env("JOB_POLL_INTERVAL", "100ms")
             .env("AWS_EC2_METADATA_DISABLED", "true");
-        // Throttles are waited out for as long as there is time.
+        // Throttles are waited out for as long as there is time; for credentials, half a minute.
         let site =
-            if circumstance == Circumstance::Throttled { site.env("JOB_TIMEOUT", "15s") } else { site };
+            if circumstance == Circumstance::Throttled { site.env("JOB_TIMEOUT", "40s") } else { site };
         let place = Self { site, database: None, _postgres: postgres };
         (system.furnish)(place, circumstance)
     }

@@ -39,14 +39,14 @@ pub(crate) struct System {
     pub(crate) permission: &'static str,
     /// The call that begins the work, or all of it.
     pub(crate) call: (&'static str, &'static str),
-    /// Which such call of our program does: where it asks for a durable execution first, the second.
+    /// Which of these calls of our program does: not the first, where it asks something else by one before.
     pub(crate) begins: u32,
     pub(crate) work: fn(&Place) -> Work,
     /// Our program waits for the end of work that goes on by itself.
     pub(crate) waits: bool,
     /// The sandbox runs SQL.
     pub(crate) sql: bool,
-    /// What cannot happen to it, and why.
+    /// What cannot happen to it, and why; without a reason, it is not worth a row.
     pub(crate) never: &'static [(Circumstance, &'static str)],
 }
 
@@ -65,8 +65,8 @@ impl System {
     }
 }
 
-/// The rotation of a password is for those who have one.
-const NO_PASSWORD: (Circumstance, &str) = (Rotated, "no password is kept");
+/// Few have one that is kept.
+const NO_PASSWORD: (Circumstance, &str) = (Rotated, "");
 const NOTHING_RUNS: &str = "nothing runs remotely";
 const THE_ANSWER_IS_THE_WORK: &str = "the answer to the call is that of the work: as below";
 
@@ -98,6 +98,7 @@ pub(crate) fn systems() -> Vec<System> {
         glue(),
         lambda(),
         lambda_answer(),
+        lambda_durable(),
         endpoint(),
         training(),
         redshift(),
@@ -177,12 +178,12 @@ fn lambda() -> System {
 }
 
 fn lambda_answer() -> System {
-    const AS_ABOVE: &str = "as above";
     System {
         name: "lambda-answer",
         title: "Invoke a Lambda function and look at its answer",
         about: "The last steps of the guide to RDS Proxy across accounts, without `--cli-binary-format`, which version 1 of the \
-                AWS CLI does not know. The function fails by an answer that says so.",
+                AWS CLI does not know. The function fails by an answer that says so. What is \
+                not in the table is as above.",
         old: "aws lambda invoke --function-name connectiontest-lambda /tmp/response.json\ncat /tmp/response.json",
         new: "lambda-invoke --function-name=connectiontest-lambda --expect='statusCode == `200`'",
         binary: "lambda-invoke",
@@ -205,13 +206,49 @@ fn lambda_answer() -> System {
         work: |place| Work { started: place.site.sandbox.invoked("connectiontest-lambda"), running: 0 },
         never: &[
             NO_PASSWORD,
-            (NotTrusted, AS_ABOVE),
-            (ThrottledOnce, AS_ABOVE),
-            (Throttled, AS_ABOVE),
-            (AnswerLost, AS_ABOVE),
-            (AnswersLost, AS_ABOVE),
-            (KilledAtStart, AS_ABOVE),
-            (KilledAtWork, AS_ABOVE),
+            (NotTrusted, ""),
+            (ThrottledOnce, ""),
+            (Throttled, ""),
+            (AnswerLost, ""),
+            (AnswersLost, ""),
+            (KilledAtStart, ""),
+            (KilledAtWork, ""),
+        ],
+        ..SYSTEM
+    }
+}
+
+fn lambda_durable() -> System {
+    System {
+        name: "lambda-durable",
+        title: "Invoke a durable Lambda function",
+        about: "The same line for a function that is durable: for these, the key of the Job names the execution. What is not in \
+                the table is as above.",
+        old: "aws lambda invoke --function-name nightly:1 --payload '{}' /dev/null\n\
+              if [ $? -eq 0 ]; then\n  echo \"Lambda function invoked successfully.\"\n\
+              else\n  echo \"Failed to invoke Lambda function.\"\nfi",
+        new: "lambda-invoke --function-name=nightly:1 --payload='{}'",
+        binary: "lambda-invoke",
+        unit: "invocation",
+        world: |course, _| {
+            let first = if course == Course::Long { "{ after = '3m' }, " } else { "" };
+            beside_documented(&format!(
+                "[[lambda.functions]]\naccount = '222222222222'\nname = 'nightly'\nversions = ['1']\ndurable = true\n\
+                 courses = [{first}{{ after = '100ms', answer = {{ json = '1' }} }}]\n"
+            ))
+        },
+        permission: "lambda:InvokeFunction",
+        call: ("lambda", "Invoke"),
+        work: |place| Work { started: place.site.sandbox.invoked("nightly"), running: 0 },
+        waits: true,
+        never: &[
+            (Fails, ""),
+            (Refused, ""),
+            (NotTrusted, ""),
+            NO_PASSWORD,
+            (ThrottledOnce, ""),
+            (Throttled, ""),
+            (KilledAtStart, THE_ANSWER_IS_THE_WORK),
         ],
         ..SYSTEM
     }
@@ -445,6 +482,7 @@ fn mwaa() -> System {
         },
         permission: "airflow:CreateCliToken",
         call: ("mwaa-web-server", "Cli"),
+        begins: 3,
         work: |place| {
             let runs = place.site.sandbox.dag_runs("flow");
             Work { started: runs.len(), running: runs.iter().filter(|run| run.state == "running").count() }
