@@ -141,6 +141,23 @@ fn looks_bear_troubles() {
     }
 }
 
+/// Is there a run of this key, is the DAG paused: nothing would come of an answer that is lost but a pod that fails.
+#[test]
+fn looks_before_the_start_bear_troubles() {
+    for (channel, service, operation) in
+        [("rest", "mwaa", "InvokeRestApi"), ("cli", "mwaa-web-server", "Cli")]
+    {
+        for kind in [FaultKind::ResetAfter, status(429, "ThrottlingException", "slow"), status(502, "BadGateway", "")] {
+            for at in [1, 2] {
+                let site = pod("", QUICK);
+                spoil(&site, Fault::new(service, operation, kind.clone()).from(at));
+                site.run(keyed(&["--channel", channel])).assert_exit(0);
+                assert_eq!(started(&site), 1, "{channel} {kind:?} {at}");
+            }
+        }
+    }
+}
+
 #[test]
 fn a_run_that_can_no_longer_be_seen_may_go_on() {
     let site = pod("", ENDLESS);

@@ -14,7 +14,7 @@ use base64::engine::general_purpose::STANDARD;
 use http::HeaderValue;
 use job_runtime::{CallError, Context, Exit};
 use serde::Deserialize;
-use tokio::time::Instant;
+use tokio::time::{Instant, sleep};
 
 use crate::mwaa::{CliToken, Mwaa};
 
@@ -29,10 +29,13 @@ pub(crate) struct Printed {
     pub(crate) stderr: String,
 }
 
-/// Whether a command may be sent again where nothing of it was begun.
+/// Pauses between the attempts of a look, as many as the SDK makes of a read.
+const PAUSES: [Duration; 2] = [Duration::from_millis(500), Duration::from_secs(1)];
+
+/// When a command may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Sending {
-    /// A look at something: a failure is for the next look to mend.
+    /// A look at something: where it gets no answer.
     Look,
     /// As [`Context::start`] does it.
     Start,
@@ -49,20 +52,29 @@ pub(crate) async fn run(
     ctx: &Context,
 ) -> Result<Printed, CallError> {
     let mut renewed = false;
+    let mut pauses = PAUSES.into_iter();
     loop {
         let token = mwaa.cli_token().await?;
-        let (status, body) = match sending {
-            Sending::Look => {
-                post(&token, command, ctx).await.map_err(|error| CallError::new(POST, &error))?
-            }
-            Sending::Start => ctx.start(POST, async || post(&token, command, ctx).await).await?,
+        let answer = match sending {
+            Sending::Look => post(&token, command, ctx).await.map_err(|error| CallError::new(POST, &error)),
+            Sending::Start => Ok(ctx.start(POST, async || post(&token, command, ctx).await).await?),
         };
-        match read(status, &body) {
-            Err(error) if error.exit() == Exit::Denied && !renewed => {
-                tracing::info!("the web server has refused the token; trying another one");
-                renewed = true;
-            }
-            read => return read,
+        let error = match answer.and_then(|(status, body)| read(status, &body)) {
+            Ok(printed) => return Ok(printed),
+            Err(error) => error,
+        };
+        if error.exit() == Exit::Denied && !renewed {
+            tracing::info!("the web server has refused the token; trying another one");
+            renewed = true;
+            continue;
+        }
+        let again = sending == Sending::Look && error.exit() == Exit::Unavailable && !ctx.is_cancelled();
+        let pause = pauses.next().filter(|pause| again && Instant::now() + *pause < ctx.deadline());
+        let Some(pause) = pause else { return Err(error) };
+        tracing::debug!("{error}; trying again");
+        tokio::select! {
+            () = sleep(pause) => {}
+            () = ctx.cancelled() => return Err(error),
         }
     }
 }

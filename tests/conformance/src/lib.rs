@@ -13,14 +13,26 @@ const HERE: &str = env!("CARGO_MANIFEST_DIR");
 
 /// One of the scripts of this folder, in an empty environment, with the AWS CLI and the botocore in it.
 pub fn python(script: &str) -> Command {
-    let cli = Path::new(HERE).join("../../target/aws-cli");
-    assert!(cli.is_dir(), "no AWS CLI in {}: `make setup` puts it there", cli.display());
     let mut command = Command::new("python3");
     // -S: no other botocore than the one in the CLI.
     command.arg("-S").arg(Path::new(HERE).join(script)).env_clear();
-    command.env("PYTHONPATH", std::path::absolute(cli).expect("a path")).env("PYTHONDONTWRITEBYTECODE", "1");
+    command.env("PYTHONPATH", aws_cli()).env("PYTHONDONTWRITEBYTECODE", "1");
     command.env("PATH", std::env::var_os("PATH").unwrap_or_default());
     command
+}
+
+/// The program `aws`, as it stands on a `PATH`.
+pub fn aws_program() -> String {
+    let cli = aws_cli();
+    let python = format!("PYTHONPATH='{}' PYTHONDONTWRITEBYTECODE=1 exec python3 -S", cli.display());
+    format!("#!/bin/sh\n{python} -m awscli \"$@\"\n")
+}
+
+/// Where `make setup` puts the AWS CLI.
+fn aws_cli() -> PathBuf {
+    let cli = std::path::absolute(Path::new(HERE).join("../../target/aws-cli")).expect("a path");
+    assert!(cli.is_dir(), "no AWS CLI in {}: `make setup` puts it there", cli.display());
+    cli
 }
 
 /// A binary of the workspace, where Cargo has built it: two folders above a test.

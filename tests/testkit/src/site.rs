@@ -190,6 +190,15 @@ impl Site {
         self.spawn(command, Some(""))
     }
 
+    /// Starts a line as a container starts it whose command is `sh -c`: as process 1 of a namespace of its own, with what
+    /// it says as its log, on standard output. Programs are found by the site's own `PATH`.
+    pub fn start_line_as_process_1(&self, line: &str) -> Running<'_> {
+        let mut command = Command::new("unshare");
+        command.args(["--map-root-user", "--pid", "--fork", "--kill-child", "/bin/sh", "-c"]);
+        command.arg(format!("exec 2>&1\n{line}"));
+        self.spawn(command, Some(""))
+    }
+
     /// Starts the binary on a terminal, as a person does; what the terminal shows is the standard output.
     pub fn start_on_a_terminal(&self, args: &[&str]) -> Running<'_> {
         let line =
