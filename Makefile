@@ -88,6 +88,11 @@ soak: ## 2,000 random sequences of faults, kills and restarts; ten minutes on tw
 	SOAK_FIGURES=$(CURDIR)/target/soak cargo nextest run -p conformance --test soak --run-ignored all
 	@awk '{ for (i = 1; i < NF; i += 2) sum[$$(i + 1)] += $$i } END { for (name in sum) print sum[name], name }' target/soak | sort -k2
 
+.PHONY: side-by-side
+side-by-side: setup ## Write docs/side-by-side.md anew: the documented shell lines and our programs
+	cargo build --workspace --bins
+	cargo test --quiet -p conformance --test side_by_side -- --write
+
 .PHONY: check
 check: setup ## Formatting, lints, documentation, licences, bans and unused dependencies
 	cargo fmt --all --check
