@@ -147,7 +147,9 @@ fn looks_before_the_start_bear_troubles() {
     for (channel, service, operation) in
         [("rest", "mwaa", "InvokeRestApi"), ("cli", "mwaa-web-server", "Cli")]
     {
-        for kind in [FaultKind::ResetAfter, status(429, "ThrottlingException", "slow"), status(502, "BadGateway", "")] {
+        for kind in
+            [FaultKind::ResetAfter, status(429, "ThrottlingException", "slow"), status(502, "BadGateway", "")]
+        {
             for at in [1, 2] {
                 let site = pod("", QUICK);
                 spoil(&site, Fault::new(service, operation, kind.clone()).from(at));

@@ -152,7 +152,7 @@ impl Chain {
     /// # Errors
     ///
     /// The hop that failed, or STS out of reach.
-    pub async fn caller_identity(&self) -> Result<CallerIdentity, ChainError> {
+    async fn caller_identity(&self) -> Result<CallerIdentity, ChainError> {
         let session = self.session(Duration::ZERO).await?;
         self.identify(self.0.spec.hops.len(), &session).await
     }

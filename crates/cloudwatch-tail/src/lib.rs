@@ -193,7 +193,7 @@ impl Tail {
     ///
     /// `CloudWatch` shows events some seconds after they were written, so one look at the end of a stream is not
     /// enough: this ends when two looks in a row, a second apart, brought nothing new.
-    pub async fn drain(&mut self, limit: Duration, mut sink: impl FnMut(Event<'_>)) {
+    async fn drain(&mut self, limit: Duration, mut sink: impl FnMut(Event<'_>)) {
         if let Some(search) = &mut self.search {
             search.hurry();
         }

@@ -226,7 +226,7 @@ pub enum Output {
 
 /// Form of the log on stderr.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum LogFormat {
+pub(crate) enum LogFormat {
     /// Text for a terminal, else JSON.
     Auto,
     /// Text for people.

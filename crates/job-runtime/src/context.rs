@@ -141,7 +141,7 @@ impl Context {
     }
 
     /// The interval that the user wants between the first two looks, where they said so.
-    pub fn poll_interval(&self) -> Option<Duration> {
+    pub(crate) fn poll_interval(&self) -> Option<Duration> {
         self.running.poll_interval
     }
 

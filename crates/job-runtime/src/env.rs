@@ -4,45 +4,45 @@
 use chained_credentials::Env;
 
 /// Roles to assume in order, separated by white space (twin of `--assume-role`).
-pub const ASSUME_ROLE: &str = "ASSUME_ROLE";
+pub(crate) const ASSUME_ROLE: &str = "ASSUME_ROLE";
 /// Name of every role session (twin of `--role-session-name`).
-pub const ROLE_SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
+pub(crate) const ROLE_SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 /// The account that the last hop must land in (twin of `--expect-account`).
-pub const EXPECT_ACCOUNT: &str = "EXPECT_ACCOUNT";
+pub(crate) const EXPECT_ACCOUNT: &str = "EXPECT_ACCOUNT";
 /// Whether instance metadata may be asked (twin of `--allow-instance-metadata`).
-pub const ALLOW_INSTANCE_METADATA: &str = "ALLOW_INSTANCE_METADATA";
+pub(crate) const ALLOW_INSTANCE_METADATA: &str = "ALLOW_INSTANCE_METADATA";
 /// PEM file of further root certificates (twin of `--ca-bundle`).
-pub const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
+pub(crate) const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 /// PEM file of the system's root certificates, where it is not in its usual place.
-pub const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
+pub(crate) const SSL_CERT_FILE: &str = "SSL_CERT_FILE";
 
 /// How long to wait for the end (twin of `--timeout`).
-pub const TIMEOUT: &str = "JOB_TIMEOUT";
+pub(crate) const TIMEOUT: &str = "JOB_TIMEOUT";
 /// First interval between two looks (twin of `--poll-interval`).
-pub const POLL_INTERVAL: &str = "JOB_POLL_INTERVAL";
+pub(crate) const POLL_INTERVAL: &str = "JOB_POLL_INTERVAL";
 /// Start and do not wait (twin of `--no-wait`).
-pub const NO_WAIT: &str = "JOB_NO_WAIT";
+pub(crate) const NO_WAIT: &str = "JOB_NO_WAIT";
 /// Names this piece of work (twin of `--idempotency-key`).
-pub const IDEMPOTENCY_KEY: &str = "IDEMPOTENCY_KEY";
+pub(crate) const IDEMPOTENCY_KEY: &str = "IDEMPOTENCY_KEY";
 /// Set by Kubernetes in the pods of an Indexed Job; appended to the key.
 pub const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 /// What to do where the key's earlier run failed (twin of `--on-prior-failure`).
-pub const ON_PRIOR_FAILURE: &str = "JOB_ON_PRIOR_FAILURE";
+pub(crate) const ON_PRIOR_FAILURE: &str = "JOB_ON_PRIOR_FAILURE";
 /// What a signal does to the remote work (twin of `--on-terminate`).
-pub const ON_TERMINATE: &str = "JOB_ON_TERMINATE";
+pub(crate) const ON_TERMINATE: &str = "JOB_ON_TERMINATE";
 /// Check and start nothing (twin of `--check`).
-pub const CHECK: &str = "JOB_CHECK";
+pub(crate) const CHECK: &str = "JOB_CHECK";
 /// Limit of one connection attempt (twin of `--connect-timeout`).
-pub const CONNECT_TIMEOUT: &str = "JOB_CONNECT_TIMEOUT";
+pub(crate) const CONNECT_TIMEOUT: &str = "JOB_CONNECT_TIMEOUT";
 /// Limit of one answer (twin of `--read-timeout`).
-pub const READ_TIMEOUT: &str = "JOB_READ_TIMEOUT";
+pub(crate) const READ_TIMEOUT: &str = "JOB_READ_TIMEOUT";
 
 /// Form of the log (twin of `--log-format`).
-pub const LOG_FORMAT: &str = "JOB_LOG_FORMAT";
+pub(crate) const LOG_FORMAT: &str = "JOB_LOG_FORMAT";
 /// Levels of the log, by target.
 pub const RUST_LOG: &str = "RUST_LOG";
 /// Where the last word goes (twin of `--termination-log`).
-pub const TERMINATION_LOG: &str = "JOB_TERMINATION_LOG";
+pub(crate) const TERMINATION_LOG: &str = "JOB_TERMINATION_LOG";
 /// Form of the result (twin of `--output`).
 pub const OUTPUT: &str = "JOB_OUTPUT";
 /// Name of the host or pod; part of the default session name.

@@ -151,7 +151,8 @@ impl Exit {
     }
 
     /// The table of the README, as Markdown.
-    pub fn markdown() -> String {
+    #[cfg(test)]
+    pub(crate) fn markdown() -> String {
         let mut table = String::from("| code | name | meaning | a retry |\n| --- | --- | --- | --- |\n");
         for (codes, exit) in rows() {
             let (name, meaning, retry) = (exit.name(), exit.meaning(), exit.retry());

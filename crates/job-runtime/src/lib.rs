@@ -77,7 +77,7 @@ mod telemetry;
 mod time;
 
 pub use check::{Check, Survey};
-pub use cli::{LogFormat, OnPriorFailure, OnTerminate, Output, OutputArgs};
+pub use cli::{OnPriorFailure, OnTerminate, Output, OutputArgs};
 pub use context::{Context, Remote, digest};
 pub use entry::{Binary, Credentials, Options, main};
 pub use error::{CallError, Effect, Failure};

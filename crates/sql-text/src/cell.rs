@@ -50,7 +50,7 @@ impl From<&str> for Kind {
 
 impl Kind {
     /// Whether people read it from the right.
-    pub fn is_number(self) -> bool {
+    pub(crate) fn is_number(self) -> bool {
         matches!(self, Self::Integer | Self::Single | Self::Double | Self::Decimal)
     }
 }

@@ -68,7 +68,7 @@ fn the_codes_are_those_of_the_enum() {
 
 /// Names of variables in a module of constants, as its source has them.
 fn names(source: &str) -> Vec<&str> {
-    let constants = source.lines().filter(|line| line.starts_with("pub const "));
+    let constants = source.lines().filter(|line| line.contains(" const ") && line.starts_with("pub"));
     constants.flat_map(|line| line.split('"').skip(1).step_by(2)).collect()
 }
 

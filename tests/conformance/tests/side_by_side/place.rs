@@ -16,7 +16,7 @@ const AT_WORK: Duration = Duration::from_secs(2);
 /// By which the sandbox's clock is moved on, so that nobody has to wait for the remote work.
 pub(crate) const MINUTES: Duration = Duration::from_mins(4);
 /// No work is longer in coming.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A pod, and what else its world is made of.
 pub(crate) struct Place {
