@@ -202,12 +202,12 @@ def budgets(task: Task, measured: list[Contender]) -> list[tuple[str, float, flo
         return []
     found = [
         ("peak RSS, MiB", statistics.median(ours.rss_kib) / 1024, 6.0),
-        ("size, MiB", ours.binary.stat().st_size / 2**20, task.size_mib),
+        ("size, MiB", ours.binary.stat().st_size / 2**20, 5.5),
         ("static (0) or not (1)", 0.0 if is_static(ours.binary) else 1.0, 0.0),
     ]
     if floor:
-        found.append(("CPU, times the floor's", pairs(ours, floor, lambda cost: cost.cpu_ms), 1.6))
-        found.append(("wall, times the floor's", pairs(ours, floor, lambda cost: cost.wall_ms), 1.4))
+        found.append(("CPU, times the floor's", pairs(ours, floor, lambda cost: cost.cpu_ms), task.cpu_ratio))
+        found.append(("wall, times the floor's", pairs(ours, floor, lambda cost: cost.wall_ms), task.wall_ratio))
     if cli:
         found.append(("CPU, share of the AWS CLI's", pairs(ours, cli, lambda cost: cost.cpu_ms), 1 / 100))
     accepted = json.loads(ACCEPTED.read_text()).get(task.name) if ACCEPTED.exists() else None

@@ -43,7 +43,9 @@ class Task:
     cli: Callable[[str, Path], Steps]
     # What must be in the output.
     shown: str
-    size_mib: float
+    # What it may take, times the floor.
+    cpu_ratio: float = 2.0
+    wall_ratio: float = 1.6
     # It needs a PostgreSQL, which has the time between its first operation and its last.
     postgres: bool = False
 
@@ -99,6 +101,8 @@ def eks_token_cli(aws: str, _: Path) -> Steps:
 
 GLUE = Task(
     name="glue",
+    cpu_ratio=1.6,
+    wall_ratio=1.4,
     product="glue-trigger",
     service="GLUE",
     operations=["StartJobRun", "GetJobRun"],
@@ -111,10 +115,11 @@ GLUE = Task(
     ),
     cli=glue_cli,
     shown="SUCCEEDED",
-    size_mib=5.5,
 )
 LAMBDA = Task(
     name="lambda",
+    cpu_ratio=1.6,
+    wall_ratio=1.4,
     product="lambda-invoke",
     service="LAMBDA",
     operations=["Invoke"],
@@ -123,7 +128,6 @@ LAMBDA = Task(
     request=(f"/2015-03-31/functions/{FUNCTION}/invocations", ["Content-Type: application/json"], PAYLOAD),
     cli=lambda_cli,
     shown=PAYLOAD,
-    size_mib=5.5,
 )
 SAGEMAKER = Task(
     name="sagemaker",
@@ -135,7 +139,6 @@ SAGEMAKER = Task(
     request=(f"/endpoints/{ENDPOINT}/invocations", ["Content-Type: application/json"], PAYLOAD),
     cli=sagemaker_cli,
     shown=PAYLOAD,
-    size_mib=5.5,
 )
 REDSHIFT = Task(
     name="redshift",
@@ -151,7 +154,6 @@ REDSHIFT = Task(
     ),
     cli=redshift_cli,
     shown='{"one":1}',
-    size_mib=5.5,
     postgres=True,
 )
 RDS_TOKEN = Task(
@@ -164,7 +166,6 @@ RDS_TOKEN = Task(
     request=None,
     cli=rds_token_cli,
     shown=f"{DB_HOST}:{DB_PORT}/?Action=connect&DBUser={DB_USER}&X-Amz-Algorithm=AWS4-HMAC-SHA256",
-    size_mib=5.5,
 )
 EKS_TOKEN = Task(
     name="eks-token",
@@ -176,6 +177,5 @@ EKS_TOKEN = Task(
     request=None,
     cli=eks_token_cli,
     shown="k8s-aws-v1.aHR0cHM6Ly9zdHMudXMtZWFzdC0yLmFtYXpvbmF3cy5jb20v",
-    size_mib=5.5,
 )
 TASKS = {task.name: task for task in (GLUE, LAMBDA, SAGEMAKER, REDSHIFT, RDS_TOKEN, EKS_TOKEN)}
