@@ -166,3 +166,8 @@ bench: ## Measure the static binaries against a floor, curl, the AWS CLI, wrk an
 	tests/bench/stream.py
 	tests/bench/query.py
 	tests/bench/proxy.py
+	tests/bench/scale.py
+
+.PHONY: bench-page
+bench-page: ## Write docs/performance.md from what `make bench` has measured (needs gnuplot)
+	tests/bench/page.py

@@ -101,8 +101,6 @@ def eks_token_cli(aws: str, _: Path) -> Steps:
 
 GLUE = Task(
     name="glue",
-    cpu_ratio=1.6,
-    wall_ratio=1.4,
     product="glue-trigger",
     service="GLUE",
     operations=["StartJobRun", "GetJobRun"],
