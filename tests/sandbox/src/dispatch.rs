@@ -15,6 +15,7 @@ use crate::crypto::uuid;
 use crate::fault::FaultKind;
 use crate::identity::Caller;
 use crate::metadata;
+use crate::mutate::mutated;
 use crate::protocol::Protocol;
 use crate::record::Call;
 use crate::refusal::Refusal;
@@ -232,6 +233,13 @@ impl Handling<'_> {
             Some(FaultKind::Garbage) => {
                 let garbage = protocol.accept("\u{1}%PDF{]} no such format".into());
                 (garbage.ready(answer.ready), Delivery::Now)
+            }
+            Some(FaultKind::Mutated(seed)) => {
+                let mut answer = answer;
+                if let Content::Whole(body) = &mut answer.content {
+                    *body = mutated(body, seed).into();
+                }
+                (answer, Delivery::Now)
             }
             _ => (answer, Delivery::Now),
         }

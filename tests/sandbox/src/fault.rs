@@ -85,6 +85,9 @@ pub enum FaultKind {
     Garbage,
     /// The work is done, the answer breaks off in the middle of its body; one without a body is a reset.
     Truncated,
+    /// The work is done, the answer's body is changed at random, for the same number in the same way: fields are missing,
+    /// of another type, huge, deep, or no text. One that comes in parts stays as it is.
+    Mutated(u64),
 }
 
 impl Fault {
@@ -102,7 +105,7 @@ impl Fault {
 }
 
 impl FaultKind {
-    /// One of each kind, for tests of all: the error is one that passes, and nothing takes longer than half a second
+    /// One of each kind after which an end can be foretold, for tests of all: the error is one that passes, and nothing takes longer than half a second
     /// that ends at all.
     pub fn examples() -> [Self; 10] {
         let half = Duration::from_millis(500);
@@ -133,6 +136,7 @@ impl FaultKind {
             Self::Slow(_) => "slow",
             Self::Garbage => "garbage",
             Self::Truncated => "truncated",
+            Self::Mutated(_) => "mutated",
         }
     }
 }

@@ -30,6 +30,7 @@ mod identity;
 mod lambda;
 mod logs;
 mod metadata;
+mod mutate;
 mod mwaa;
 mod oidc;
 mod policy;

@@ -14,6 +14,10 @@ use conformance::table::{self, Part, Row};
 use libtest_mimic::{Arguments, Trial};
 use testkit::{Fault, FaultKind, Outcome, Postgres, Signal, Site};
 
+/// In how many ways the answer to a call is changed at random, and in how many of them by every test run.
+const MUTATED: u64 = 40;
+const MUTATED_ALWAYS: u64 = 2;
+
 /// How long a call is spoilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Span {
@@ -36,6 +40,12 @@ fn main() {
                     // Retries and their pauses: for `make conformance`.
                     trials.push(trial.with_ignored_flag(span == Span::ForEver));
                 }
+            }
+            for seeds in [0..MUTATED_ALWAYS, MUTATED_ALWAYS..MUTATED] {
+                let name = format!("{}/{operation}/mutated/{seeds:?}", row.name);
+                let is_quick = seeds.start == 0;
+                let trial = test(name, move || seeds.for_each(|seed| mutated(&row, operation, seed)));
+                trials.push(trial.with_ignored_flag(!is_quick));
             }
         }
     }
@@ -113,6 +123,26 @@ fn spoilt(row: &Row, operation: &str, part: Part, kind: &FaultKind, span: Span) 
     assert!(outcome.code == 0 || outcome.code == 143 || !reason.is_empty(), "no reason: {context}");
     let bound = Duration::from_secs(if span == Span::Once { 30 } else { 60 });
     assert!(outcome.elapsed < bound, "{:?}: {context}", outcome.elapsed);
+}
+
+/// An answer that is almost right: whatever the command makes of it, it does not break, says why, and begins nothing twice.
+fn mutated(row: &Row, operation: &str, seed: u64) {
+    let (service, name) = operation.split_once(':').expect("service:operation");
+    let kind = FaultKind::Mutated(seed);
+    let (outcome, site, _postgres) = run(row, Some(&Fault::new(service, name, kind)));
+    let told = outcome.termination();
+    let context = format!("seed {seed}: {told}\n{}", outcome.stderr);
+
+    // 1 is a defect of ours, as a panic is; 2 is said of a command line, which is right here.
+    assert!(![1, 2, 101, 134].contains(&outcome.code), "exit {}: {context}", outcome.code);
+    outcome.assert_exit(outcome.code);
+    assert_eq!(told["binary"], row.binary, "{context}");
+    let reason = told["error"].as_str().unwrap_or_default();
+    assert!(outcome.code == 0 || outcome.code == 143 || !reason.is_empty(), "no reason: {context}");
+    let started = (row.work)(&site.sandbox);
+    let all = outcome.code != 0 || row.end != 0 || started == row.works;
+    assert!(started <= row.works && all, "work was started {started} times: {context}");
+    assert!(outcome.elapsed < Duration::from_secs(30), "{:?}: {context}", outcome.elapsed);
 }
 
 /// Runs a row's command in its place; secrets are searched for by [`Outcome`] itself.
