@@ -182,7 +182,7 @@ pub(crate) fn innermost(error: &(dyn std::error::Error + 'static)) -> String {
     last.map(ToString::to_string).unwrap_or_default()
 }
 
-async fn read(body: SdkBody) -> Result<Vec<u8>, String> {
+pub(crate) async fn read(body: SdkBody) -> Result<Vec<u8>, String> {
     let (mut body, mut bytes) = (ByteStream::new(body), Vec::new());
     while let Some(chunk) = body.next().await {
         bytes.extend_from_slice(&chunk.map_err(|error| innermost(&error))?);

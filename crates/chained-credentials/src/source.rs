@@ -8,9 +8,14 @@ use aws_config::provider_config::ProviderConfig;
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::ProvideCredentials;
 use aws_credential_types::provider::error::CredentialsError;
-use aws_smithy_runtime_api::client::http::{SharedHttpConnector, http_client_fn};
+use aws_smithy_runtime_api::client::http::{
+    HttpConnector, HttpConnectorFuture, SharedHttpConnector, http_client_fn,
+};
+use aws_smithy_runtime_api::client::orchestrator::HttpRequest;
+use aws_smithy_runtime_api::client::result::ConnectorError;
+use aws_smithy_types::body::SdkBody;
 
-use crate::container::innermost;
+use crate::container::{self, innermost};
 use crate::error::ErrorKind;
 use crate::json::credentials_from_json;
 
@@ -46,7 +51,7 @@ pub(crate) async fn instance_metadata(
     direct: &SharedHttpConnector,
     endpoint: Option<&str>,
 ) -> Result<Credentials, SourceError> {
-    let connector = direct.clone();
+    let connector = SharedHttpConnector::new(Text(direct.clone()));
     let config =
         ProviderConfig::without_region().with_http_client(http_client_fn(move |_, _| connector.clone()));
     let mut client = imds::Client::builder().configure(&config);
@@ -71,6 +76,28 @@ pub(crate) async fn instance_metadata(
         };
         unanswered(kind, &error)
     })
+}
+
+/// Lets no answer through but text: aws-config makes a header of the token without a look at it, and panics, with the
+/// token in its words, where it cannot be one.
+#[derive(Debug)]
+struct Text(SharedHttpConnector);
+
+impl HttpConnector for Text {
+    fn call(&self, request: HttpRequest) -> HttpConnectorFuture {
+        let answer = self.0.call(request);
+        HttpConnectorFuture::new(async move {
+            let mut answer = answer.await?;
+            let body = container::read(answer.take_body()).await;
+            let text = match body {
+                Ok(body) if body.is_ascii() => body,
+                Ok(_) => return Err(ConnectorError::other("it answers with what is no text".into(), None)),
+                Err(problem) => return Err(ConnectorError::other(problem.into(), None)),
+            };
+            *answer.body_mut() = SdkBody::from(text);
+            Ok(answer)
+        })
+    }
 }
 
 fn unanswered(kind: ErrorKind, error: &(dyn std::error::Error + 'static)) -> SourceError {

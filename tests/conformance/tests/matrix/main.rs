@@ -16,7 +16,7 @@ use testkit::{Fault, FaultKind, Outcome, Postgres, Signal, Site};
 
 /// In how many ways the answer to a call is changed at random, and in how many of them by every test run.
 const MUTATED: u64 = 40;
-const MUTATED_ALWAYS: u64 = 2;
+const MUTATED_ALWAYS: u64 = 4;
 
 /// How long a call is spoilt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
