@@ -42,6 +42,9 @@ impl Presign<'_> {
     /// The address with its signature, made with `credentials` at the time `now`; `None` where the address or a
     /// header is none.
     pub(crate) fn sign(&self, credentials: Credentials, now: SystemTime) -> Option<Presigned> {
+        // The signer panics at an address that is not a whole one.
+        let address: http::Uri = self.url.parse().ok()?;
+        address.scheme().and(address.authority())?;
         let session_expires = credentials.expiry();
         let mut settings = SigningSettings::default();
         settings.signature_location = SignatureLocation::QueryParams;
@@ -112,5 +115,40 @@ mod tests {
         for presign in [presign("https://no host/", &[]), presign("https://h/", &[("x", "line\nend")])] {
             assert!(presign.sign(credentials.clone(), SystemTime::UNIX_EPOCH).is_none());
         }
+    }
+
+    /// Whatever somebody asks for: an address that goes on from the one that was given, or none.
+    #[test]
+    fn odd_inputs_are_signed_or_refused() {
+        use proptest::prelude::*;
+        let text = || prop_oneof!["[ -~]{0,20}", "\\PC{0,12}", "[a-z0-9.-]{1,20}"];
+        let url = prop_oneof![
+            (text(), text()).prop_map(|(host, query)| format!("https://{host}/?{query}")),
+            text(),
+            "https://[a-z]{1,8}(:[0-9]{1,6})?/\\?[A-Za-z]{1,6}=[A-Za-z0-9%]{0,12}",
+        ];
+        let mut runner = proptest::test_runner::TestRunner::deterministic();
+        let signed = std::cell::Cell::new(0);
+        let given = (text(), text(), url, text(), text(), any::<u32>());
+        runner
+            .run(&given, |(service, region, url, name, value, seconds)| {
+                let credentials = Credentials::new("AKIDEXAMPLE", "hush", None, None, "test");
+                let headers = [(name.as_str(), value.as_str())];
+                let asked = Presign {
+                    service: &service,
+                    region: &region,
+                    url: &url,
+                    headers: if seconds % 2 == 0 { &headers } else { &[] },
+                    expires_in: Duration::from_secs(seconds.into()),
+                };
+                if let Some(signed_url) = asked.sign(credentials, SystemTime::UNIX_EPOCH) {
+                    signed.set(signed.get() + 1);
+                    prop_assert!(signed_url.url.contains("X-Amz-Signature="), "{}", signed_url.url);
+                    prop_assert!(!signed_url.url.contains("hush"));
+                }
+                Ok(())
+            })
+            .unwrap();
+        assert!(signed.get() > 20, "{} were signed", signed.get());
     }
 }
