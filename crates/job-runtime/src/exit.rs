@@ -37,6 +37,17 @@ pub enum Exit {
     Terminated,
 }
 
+/// What the Job controller does with a pod that failed, by a rule of a `podFailurePolicy`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PodFailureAction {
+    /// Starts the next pod, and does not count this one.
+    Ignore,
+    /// Counts it toward `backoffLimit`.
+    Count,
+    /// Fails the whole Job, or the index of an Indexed Job.
+    FailJob,
+}
+
 impl Exit {
     /// Every way to end, in the order of the codes.
     pub const ALL: [Self; 14] = [
@@ -150,6 +161,34 @@ impl Exit {
         }
     }
 
+    /// What a `podFailurePolicy` does with this code where a key, or a batch's `--resume`, finds the work again. A pod that
+    /// was drained is ignored where it would be counted.
+    pub const fn pod_failure_action(self) -> PodFailureAction {
+        if self.fails_job() { PodFailureAction::FailJob } else { PodFailureAction::Count }
+    }
+
+    /// The same where nothing finds the work again: a single call of a function or an endpoint, SQL without an idempotency
+    /// table. Only what has provably not been done is tried again.
+    pub const fn pod_failure_action_without_key(self) -> PodFailureAction {
+        match self {
+            // Nothing was sent yet, or a repeat does no harm; else the program waits for the response or ends with another
+            // code.
+            Self::Terminated => PodFailureAction::Ignore,
+            Self::Busy | Self::Unavailable => PodFailureAction::Count,
+            Self::Ok
+            | Self::Internal
+            | Self::Usage
+            | Self::Failed
+            | Self::Stopped
+            | Self::Rejected
+            | Self::Denied
+            | Self::Config
+            | Self::Timeout
+            | Self::Unknown
+            | Self::Interrupted => PodFailureAction::FailJob,
+        }
+    }
+
     /// The table of the README, as Markdown.
     #[cfg(test)]
     pub(crate) fn markdown() -> String {
@@ -207,23 +246,60 @@ mod tests {
     const README: &str = include_str!("../../../README.md");
 
     #[test]
-    fn the_readme_has_this_table_and_this_policy() {
+    fn the_readme_has_this_table_and_these_policies() {
         assert!(README.contains(&Exit::markdown()), "README.md must have:\n{}", Exit::markdown());
         assert_policies("README.md", README);
     }
 
-    /// Every `podFailurePolicy` in `text` lists what no retry mends.
+    fn codes(is_listed: impl Fn(Exit) -> bool) -> String {
+        let listed = Exit::ALL.into_iter().filter(|exit| *exit != Exit::Ok && is_listed(*exit));
+        listed.map(|exit| exit.code().to_string()).collect::<Vec<_>>().join(", ")
+    }
+
+    /// The rules of a policy as the manifests have them, for a container.
+    fn policies(container: &str) -> [String; 2] {
+        let on_codes = |action: &str, operator: &str, values: &str| {
+            format!(
+                "- action: {action}\n  onExitCodes:\n    containerName: {container}\n    operator: {operator}\n    \
+                 values: [{values}]\n"
+            )
+        };
+        let on_disruption = |action: &str| {
+            format!(
+                "- action: {action}\n  onPodConditions:\n    - type: DisruptionTarget\n      status: \"True\"\n"
+            )
+        };
+        let without_key =
+            |action: PodFailureAction| codes(|exit| exit.pod_failure_action_without_key() == action);
+        let others = codes(|exit| exit.pod_failure_action_without_key() != PodFailureAction::FailJob);
+        [
+            on_codes("FailJob", "In", &codes(Exit::fails_job)) + &on_disruption("Ignore"),
+            on_codes("Ignore", "In", &without_key(PodFailureAction::Ignore))
+                + &on_codes("Count", "In", &without_key(PodFailureAction::Count))
+                + &on_codes("FailJob", "NotIn", &others)
+                + &on_disruption("FailJob"),
+        ]
+    }
+
+    /// Each `podFailurePolicy` in `text` is one of the two; both are there.
     fn assert_policies(place: &str, text: &str) {
-        let fails: Vec<String> =
-            Exit::ALL.iter().filter(|exit| exit.fails_job()).map(|exit| exit.code().to_string()).collect();
-        let values = format!("values: [{}]", fails.join(", "));
-        let policies: Vec<&str> =
-            text.lines().filter(|line| line.trim_start().starts_with("values: [")).collect();
-        assert_eq!(policies.len(), text.matches("onExitCodes:").count(), "{place}: a policy without a list");
-        assert!(!policies.is_empty(), "{place} has no podFailurePolicy");
-        for policy in policies {
-            assert_eq!(policy.trim(), values, "the podFailurePolicy of {place}");
+        let mut seen = [false; 2];
+        for policy in text.split("podFailurePolicy:\n").skip(1) {
+            let mut lines = policy.lines();
+            let indent = lines.next().expect("rules").find("rules:").expect("rules") + 2;
+            let mut rules = String::new();
+            for line in lines.take_while(|line| line.len() > indent && line[..indent].trim().is_empty()) {
+                rules.push_str(line[indent..].split(" #").next().unwrap_or_default().trim_end());
+                rules.push('\n');
+            }
+            let container = rules.split("containerName: ").nth(1).expect("a container").lines().next();
+            let expected = policies(container.expect("a name"));
+            let found = expected.iter().position(|policy| *policy == rules);
+            let found = found
+                .unwrap_or_else(|| panic!("{place} has\n{rules}\nand neither of\n{}", expected.join("\n")));
+            seen[found] = true;
         }
+        assert_eq!(seen, [true; 2], "{place}: policies with and without a key");
     }
 
     #[test]

@@ -81,7 +81,7 @@ pub use cli::{OnPriorFailure, OnTerminate, Output, OutputArgs};
 pub use context::{Context, Remote, digest};
 pub use entry::{Binary, Credentials, Options, main};
 pub use error::{CallError, Effect, Failure};
-pub use exit::Exit;
+pub use exit::{Exit, PodFailureAction};
 pub use expect::Expect;
 pub use http::add_bundle;
 pub use origin::{Handover, PlanError};

@@ -6,6 +6,7 @@
 
 pub mod cloudformation;
 pub mod container;
+pub mod failure_policy;
 pub mod iam;
 pub mod manifest;
 pub mod pod;
