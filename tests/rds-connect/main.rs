@@ -5,6 +5,7 @@
 
 mod check;
 mod exec;
+mod flood;
 mod login;
 mod proxy;
 mod query;

@@ -71,6 +71,7 @@ mod progress;
 mod report;
 mod signal;
 mod sink;
+pub mod size;
 mod start;
 mod stop;
 mod telemetry;

@@ -95,8 +95,14 @@ impl Sink {
     /// # Errors
     /// The writing failed.
     pub async fn write(&mut self, bytes: &[u8]) -> Result<(), SinkError> {
-        self.buffer.extend_from_slice(bytes);
-        if self.buffer.len() >= BUFFER { self.flush().await } else { Ok(()) }
+        // A large value is not copied as a whole.
+        for part in bytes.chunks(BUFFER) {
+            self.buffer.extend_from_slice(part);
+            if self.buffer.len() >= BUFFER {
+                self.flush().await?;
+            }
+        }
+        Ok(())
     }
 
     /// Hands on everything that was taken.

@@ -31,6 +31,8 @@ pub(crate) struct Query {
     pub(crate) read_only: bool,
     /// `statement_timeout`.
     pub(crate) statement_timeout: Option<Duration>,
+    /// The largest row that is read, in bytes.
+    pub(crate) max_row_size: usize,
     pub(crate) show: Show,
 }
 

@@ -184,7 +184,8 @@ impl<'a> Opener<'a> {
                 tls: tls.is_some(),
                 asked: greeting.method,
             };
-            Error::stage(attempt.failed(trouble, &way, self.connection, self.ctx))
+            let failed = attempt.failed(trouble, &way, self.connection, self.ctx);
+            Error::stage(Failed { logged_in: greeting.is_accepted(), ..failed })
         })?;
         way.pass(
             Stage::Startup,

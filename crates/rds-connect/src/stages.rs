@@ -83,6 +83,8 @@ pub struct Failed {
     pub advice: Vec<String>,
     /// What the server said, where it did.
     pub server: Option<ServerError>,
+    /// Whether the server had accepted the login before it failed.
+    pub logged_in: bool,
     /// What was passed before.
     pub passed: Vec<Passed>,
 }
@@ -133,6 +135,7 @@ impl Way {
             what: what.into(),
             advice: Vec::new(),
             server: None,
+            logged_in: false,
             passed: self.passed.clone(),
         }
     }

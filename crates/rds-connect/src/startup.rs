@@ -17,8 +17,15 @@ use crate::secret::Password;
 
 /// No message before the first query is longer, unless it is no server of PostgreSQL that speaks.
 const LONGEST_MESSAGE: usize = 64 * 1024;
+/// All messages up to the first one that says ready, in bytes. Those of a usual server are about 500.
+const LONGEST_ANSWER: usize = 256 * 1024;
+/// What a server names at its beginning; PostgreSQL has some 15.
+const MOST_PARAMETERS: usize = 256;
 /// So much is read at once.
 const CHUNK: usize = 8 * 1024;
+/// PostgreSQL's own limit for a startup packet (`MAX_STARTUP_PACKET_LENGTH`). It closes the connection on a longer one
+/// without a word.
+pub(crate) const LONGEST_PACKET: usize = 10_000;
 /// The header of a message: its kind, and its length with these four bytes.
 const HEADER: usize = 5;
 
@@ -46,6 +53,11 @@ pub(crate) struct Greeting {
 }
 
 impl Greeting {
+    /// Whether the server has accepted the user.
+    pub(crate) fn is_accepted(&self) -> bool {
+        !self.messages.is_empty()
+    }
+
     /// One of the things that the server told of itself.
     pub(crate) fn parameter(&self, name: &str) -> Option<&str> {
         self.parameters.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
@@ -186,7 +198,7 @@ pub(crate) async fn ask_for_tls(
             b'N' => Ok(false),
             b'E' => {
                 // A server that cannot even make a process for us.
-                let mut reader = Reader { stream, buffer: BytesMut::from(&b"E"[..]) };
+                let mut reader = Reader::new(stream, BytesMut::from(&b"E"[..]));
                 match reader.next().await?.1 {
                     Message::ErrorResponse(body) => Err(Trouble::Refused(ServerError::read(body.fields())?)),
                     _ => Err(Trouble::Foreign("its answer is no error of PostgreSQL".to_owned())),
@@ -214,8 +226,11 @@ pub(crate) async fn begin(
     let fixed = [("user", ask.user), ("database", ask.database)];
     let parameters = ask.parameters.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     frontend::startup_message(fixed.into_iter().chain(parameters), &mut out)?;
+    if out.len() > LONGEST_PACKET {
+        return Err(Trouble::Refused(Box::new(too_long(out.len()))));
+    }
     say(stream, &out).await?;
-    let mut reader = Reader { stream, buffer: BytesMut::with_capacity(CHUNK) };
+    let mut reader = Reader::new(stream, BytesMut::with_capacity(CHUNK));
     let mut proof: Option<sasl::ScramSha256> = None;
     let mut accepted = false;
     loop {
@@ -268,6 +283,9 @@ pub(crate) async fn begin(
             Message::AuthenticationSspi => return Err(Trouble::Unsupported("SSPI")),
             Message::AuthenticationScmCredential => return Err(Trouble::Unsupported("SCM credentials")),
             Message::ErrorResponse(body) => return Err(Trouble::Refused(ServerError::read(body.fields())?)),
+            Message::ParameterStatus(_) if greeting.parameters.len() == MOST_PARAMETERS => {
+                return Err(Trouble::Foreign(format!("it names more than {MOST_PARAMETERS} parameters")));
+            }
             Message::ParameterStatus(body) => {
                 greeting.parameters.push((body.name()?.to_owned(), body.value()?.to_owned()));
             }
@@ -305,7 +323,7 @@ pub(crate) async fn first_row(
     let mut out = BytesMut::new();
     frontend::query(sql, &mut out)?;
     say(stream, &out).await?;
-    let mut reader = Reader { stream, buffer: BytesMut::new() };
+    let mut reader = Reader::new(stream, BytesMut::new());
     let (mut row, mut refused) = (Vec::new(), None);
     loop {
         let (_, message) = timeout(limit, reader.next()).await.unwrap_or(Err(Trouble::Silent(limit)))?;
@@ -339,6 +357,19 @@ async fn say(stream: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result
     stream.flush().await
 }
 
+/// What stands for the answer of a server, which gives none.
+fn too_long(length: usize) -> ServerError {
+    ServerError {
+        severity: "FATAL".to_owned(),
+        code: "54000".to_owned(),
+        message: format!(
+            "the startup packet has {length} bytes, and a server takes {LONGEST_PACKET} at most"
+        ),
+        hint: Some("shorten the session's run-time parameters (PGOPTIONS)".to_owned()),
+        ..ServerError::default()
+    }
+}
+
 fn out_of_turn() -> Trouble {
     Trouble::Foreign("a message of its comes out of turn".to_owned())
 }
@@ -347,9 +378,15 @@ fn out_of_turn() -> Trouble {
 struct Reader<'s, S> {
     stream: &'s mut S,
     buffer: BytesMut,
+    /// So much may still come.
+    left: usize,
 }
 
-impl<S: AsyncRead + Unpin> Reader<'_, S> {
+impl<'s, S: AsyncRead + Unpin> Reader<'s, S> {
+    fn new(stream: &'s mut S, buffer: BytesMut) -> Self {
+        Self { stream, buffer, left: LONGEST_ANSWER }
+    }
+
     /// The next message, as it came and as it is read.
     async fn next(&mut self) -> Result<(BytesMut, Message), Trouble> {
         loop {
@@ -374,7 +411,13 @@ impl<S: AsyncRead + Unpin> Reader<'_, S> {
             return Err(Trouble::Foreign(format!("a message of its claims {length} bytes")));
         }
         let whole = length + 1;
-        Ok((self.buffer.len() >= whole).then(|| self.buffer.split_to(whole)))
+        if self.buffer.len() < whole {
+            return Ok(None);
+        }
+        self.left = self.left.checked_sub(whole).ok_or_else(|| {
+            Trouble::Foreign(format!("it sends more than {LONGEST_ANSWER} bytes before it is ready"))
+        })?;
+        Ok(Some(self.buffer.split_to(whole)))
     }
 }
 

@@ -44,9 +44,36 @@ fn a_million_rows_of_csv_in_24_mib() {
 #[test]
 fn one_value_of_many_megabytes() {
     let desk = desk();
-    let outcome = desk.query(&["--output", "csv", "--sql", "select repeat('0123456789', 2000000) as v"]);
+    let query = |options: &[&str]| {
+        let sql = "select repeat('0123456789', 2000000) as v";
+        desk.query(&[options, &["--output", "csv", "--sql", sql]].concat())
+    };
+    let outcome = query(&["--max-row-size", "20Mi"]);
     outcome.assert_exit(0);
     assert_eq!(outcome.stdout.len(), 2 + 20_000_000 + 1);
+    // Without it the memory of a pod would not do.
+    let outcome = query(&[]);
+    outcome.assert_exit(80).assert_says("a row of 20000006 bytes").assert_says("--max-row-size (16Mi)");
+    // Nothing of it can be committed.
+    query(&["--single-transaction"]).assert_exit(10);
+}
+
+#[test]
+fn the_largest_row_fits_into_the_memory_of_a_pod() {
+    let desk = desk();
+    let dull = "select repeat('0123456789', 1670000) as v";
+    // Each character is written as two.
+    let quoted = "select repeat('\"', 16700000) as v";
+    for (form, sql) in [("csv", dull), ("csv", quoted), ("jsonl", quoted)] {
+        let running = desk.start(["query", "--output", form, "--sql", sql]);
+        let mut most = 0;
+        while running.is_running() {
+            most = most.max(peak(running.id()));
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        running.finish().assert_exit(0);
+        assert!(most > 0 && most < 64 * 1024, "{form}: peak of {most} KiB");
+    }
 }
 
 #[test]

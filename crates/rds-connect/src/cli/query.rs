@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use job_runtime::{Expect, duration, input};
+use job_runtime::{Expect, duration, input, size};
 use serde_json::value::RawValue;
 use sql_text::{Dialect, Fault, Form, Format, RowCount, Sources, null};
 
@@ -87,6 +87,19 @@ pub(super) struct QueryArgs {
     #[arg(long, env = "RDS_OUTPUT_FILE", value_name = "FILE", help_heading = "Result")]
     output_file: Option<PathBuf>,
 
+    /// The largest row that is read; a larger one ends the run
+    ///
+    /// A row is held in memory. The process needs about 8Mi, and three times this size, for rows that are mostly text.
+    #[arg(
+        long,
+        env = "RDS_MAX_ROW_SIZE",
+        value_name = "SIZE",
+        default_value = "16Mi",
+        value_parser = size::parse,
+        help_heading = "Result"
+    )]
+    max_row_size: usize,
+
     /// End with exit code 10 unless there are so many rows: 5, 1.., ..10 or 1..10
     ///
     /// The rows that are returned, by all statements; where none returns any, the rows that are affected.
@@ -140,6 +153,7 @@ impl QueryArgs {
             single_transaction: self.single_transaction,
             read_only: self.read_only,
             statement_timeout: self.statement_timeout,
+            max_row_size: self.max_row_size,
             show: Show {
                 form,
                 output_file: self.output_file,

@@ -113,7 +113,7 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Course<'a, S> {
         Self {
             query,
             ctx,
-            wire: Wire::new(stream),
+            wire: Wire::new(stream, query.max_row_size),
             sink,
             settings: String::new(),
             rows,
@@ -220,6 +220,8 @@ impl<'a, S: AsyncRead + AsyncWrite + Unpin> Course<'a, S> {
                 match message {
                     Message::DataRow(row) => {
                         self.row(&row)?;
+                        // A large one is not kept while its text is written.
+                        drop(row);
                         if self.rows.pending() >= PIECE {
                             self.write().await?;
                         }

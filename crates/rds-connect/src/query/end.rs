@@ -16,6 +16,7 @@ use crate::query::left::{Left, commits_by_itself, ends_transaction};
 use crate::query::parameters::Bound;
 use crate::query::show::{Facts, Server};
 use crate::query::verdict::Verdict;
+use crate::query::wire::Lost;
 use crate::query::{Cancel, Query, settings};
 use crate::session::{Opener, Session, Stream};
 use crate::startup::ServerError;
@@ -197,6 +198,11 @@ impl Failure {
             }
             (Some(Stop::Lost(broken)), Some(halt)) => {
                 Self::told(halt, format!("{why}: {broken} during {at}; {words}"))
+            }
+            // The next run would find the same row.
+            (Some(Stop::Lost(broken @ Lost::TooLong { .. })), None) => {
+                let exit = if left == Left::Nothing { Exit::Failed } else { lost };
+                Self::told(exit, format!("{at} failed: {broken}; {words}"))
             }
             (Some(Stop::Lost(broken)), None) => Self::told(lost, format!("{broken} during {at}; {words}")),
             (None, halt) => Self::told(

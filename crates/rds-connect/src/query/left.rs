@@ -100,6 +100,7 @@ mod tests {
             single_transaction: false,
             read_only,
             statement_timeout: None,
+            max_row_size: 1024,
             show: Show { form: Form::Nothing, output_file: None, expect_rows: None, expect: None },
         }
     }

@@ -7,6 +7,7 @@ use std::io;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
+use job_runtime::size::Size;
 use postgres_protocol::IsNull;
 use postgres_protocol::message::backend::Message;
 use postgres_protocol::message::frontend;
@@ -17,6 +18,9 @@ use crate::query::parameters::Bound;
 
 /// So much is read at once: what a TLS record holds, twice.
 const CHUNK: usize = 32 * 1024;
+
+/// Errors, notices and descriptions of columns may be so long whatever the limit of rows is, in bytes.
+const LONGEST_OTHER: usize = 1024 * 1024;
 
 /// So long a connection that takes nothing any more may hold up our leave.
 const LEAVE: Duration = Duration::from_secs(1);
@@ -30,6 +34,8 @@ pub(crate) enum Lost {
     Broken(io::Error),
     /// What comes is not what the protocol has.
     Foreign,
+    /// A message is longer than those that are read: its kind, its length, and the limit, in bytes.
+    TooLong { kind: u8, length: usize, limit: usize },
 }
 
 impl std::fmt::Display for Lost {
@@ -38,6 +44,14 @@ impl std::fmt::Display for Lost {
             Self::Closed => f.write_str("the server ended the connection"),
             Self::Broken(error) => write!(f, "the connection broke: {error}"),
             Self::Foreign => f.write_str("what the server sent makes no sense"),
+            Self::TooLong { kind, length, limit } => {
+                let what = if is_row(*kind) { "row" } else { "message" };
+                let limit = Size(*limit);
+                write!(
+                    f,
+                    "the server sent a {what} of {length} bytes, more than --max-row-size ({limit}) lets in"
+                )
+            }
         }
     }
 }
@@ -52,17 +66,24 @@ impl From<io::Error> for Lost {
     }
 }
 
+/// Whether this kind of message is a row, of a result or of a `COPY`.
+fn is_row(kind: u8) -> bool {
+    matches!(kind, b'D' | b'd')
+}
+
 /// A connection.
 pub(crate) struct Wire<S> {
     stream: S,
     inbox: BytesMut,
     outbox: BytesMut,
+    /// The longest row that is read, in bytes.
+    longest_row: usize,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
-    /// On a stream on which the server was ready last.
-    pub(crate) fn new(stream: S) -> Self {
-        Self { stream, inbox: BytesMut::with_capacity(CHUNK), outbox: BytesMut::new() }
+    /// On a stream on which the server was ready last. A message is held in memory as a whole, and so has a limit.
+    pub(crate) fn new(stream: S, longest_row: usize) -> Self {
+        Self { stream, inbox: BytesMut::with_capacity(CHUNK), outbox: BytesMut::new(), longest_row }
     }
 
     /// Asks for a text without parameters, which may have several statements.
@@ -123,6 +144,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// The next message, if it is here as a whole.
     pub(crate) fn take(&mut self) -> Result<Option<Message>, Lost> {
+        if let Some([kind, length @ ..]) = self.inbox.first_chunk::<5>() {
+            // The length counts its own four bytes.
+            let length = (u32::from_be_bytes(*length) as usize).saturating_sub(4);
+            let limit = if is_row(*kind) { self.longest_row } else { self.longest_row.max(LONGEST_OTHER) };
+            if length > limit {
+                return Err(Lost::TooLong { kind: *kind, length, limit });
+            }
+        }
         Message::parse(&mut self.inbox).map_err(|_| Lost::Foreign)
     }
 
