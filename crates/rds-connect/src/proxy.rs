@@ -9,10 +9,10 @@ mod health;
 mod packet;
 mod refusal;
 mod relay;
+mod socket;
 
 use std::cell::RefCell;
 use std::net::SocketAddr;
-use std::path::PathBuf;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -117,8 +117,8 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
         if told.is_some() && !counts.is_busy() {
             break;
         }
+        // In no fixed order: clients that are always busy must not keep probes and new clients from their turn.
         tokio::select! {
-            biased;
             signal = next(&mut signals) => {
                 if told.is_some() {
                     break;
@@ -197,16 +197,5 @@ async fn next(signals: &mut Option<tokio::sync::mpsc::UnboundedReceiver<Exit>>) 
             None => std::future::pending().await,
         },
         None => std::future::pending().await,
-    }
-}
-
-/// A file that is gone when this is.
-#[derive(Debug)]
-struct Socket(PathBuf);
-
-impl Drop for Socket {
-    fn drop(&mut self) {
-        // Nobody is left to be told.
-        let _ = std::fs::remove_file(&self.0);
     }
 }

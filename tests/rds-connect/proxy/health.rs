@@ -2,7 +2,9 @@
 
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 use testkit::{Shutdown, Signal};
@@ -11,7 +13,7 @@ use super::{Proxy, said, text, wait_until};
 use crate::world;
 
 /// Status and body that a probe gets.
-fn get(address: &str, path: &str) -> (u16, Value) {
+pub(super) fn get(address: &str, path: &str) -> (u16, Value) {
     let answer = raw(address, format!("GET {path} HTTP/1.1\r\nHost: pod\r\n\r\n").as_bytes());
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
@@ -89,5 +91,63 @@ fn strange_probes_do_no_harm() {
     assert_eq!(raw(&address, &vec![b'x'; 100_000]), "");
     drop(silent);
     assert_eq!(get(&address, "/livez").0, 200);
+    proxy.counts();
+}
+
+/// What the kubelet does: a new connection, an answer within a second.
+fn probe(address: &str) -> Result<(), String> {
+    let second = Duration::from_secs(1);
+    let failed = |error: std::io::Error| error.to_string();
+    let mut stream = TcpStream::connect_timeout(&address.parse().unwrap(), second).map_err(failed)?;
+    stream.set_read_timeout(Some(second)).map_err(failed)?;
+    stream.write_all(b"GET /livez HTTP/1.1\r\nHost: pod\r\n\r\n").map_err(failed)?;
+    let mut answer = [0; 15];
+    stream.read_exact(&mut answer).map_err(failed)?;
+    if answer == *b"HTTP/1.1 200 OK" { Ok(()) } else { Err(format!("{answer:?}")) }
+}
+
+#[test]
+fn connections_that_say_nothing_do_not_starve_a_probe() {
+    let world = world();
+    let proxy = Proxy::by_token(&world, &["--health-listen", "127.0.0.1:0"]);
+    let address = said(&proxy.running, "answering about health", "address");
+    let is_over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        for _ in 0..100 {
+            let hold = || {
+                while !is_over.load(Ordering::Relaxed) {
+                    // One that is dropped comes again at once.
+                    let Ok(mut stream) = TcpStream::connect(&address) else { continue };
+                    // Longer than it is held.
+                    stream.set_read_timeout(Some(Duration::from_secs(6))).unwrap();
+                    let _ = stream.read(&mut [0]);
+                }
+            };
+            thread::Builder::new().stack_size(128 * 1024).spawn_scoped(scope, hold).unwrap();
+        }
+        thread::sleep(Duration::from_secs(1));
+        let probes: Vec<_> = (0..20)
+            .map(|_| {
+                thread::sleep(Duration::from_millis(100));
+                probe(&address)
+            })
+            .collect();
+        is_over.store(true, Ordering::Relaxed);
+        assert!(probes.iter().all(Result::is_ok), "{probes:?}");
+    });
+    proxy.counts();
+}
+
+#[test]
+fn a_request_has_a_second_and_one_read() {
+    let world = world();
+    let proxy = Proxy::by_token(&world, &["--health-listen", "127.0.0.1:0"]);
+    let address = said(&proxy.running, "answering about health", "address");
+    let since = Instant::now();
+    assert_eq!(raw(&address, b""), "", "one that says nothing");
+    assert!((Duration::from_millis(500)..Duration::from_secs(3)).contains(&since.elapsed()));
+    let since = Instant::now();
+    assert_eq!(raw(&address, b"GET /li"), "", "one that says it in parts");
+    assert!(since.elapsed() < Duration::from_millis(500), "{:?}", since.elapsed());
     proxy.counts();
 }

@@ -2,8 +2,7 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{FileTypeExt as _, PermissionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use std::time::Duration;
@@ -13,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::time::{Instant, sleep_until};
 
-use super::Socket;
+use super::socket::{self, SocketFile};
 use crate::error::Error;
 use crate::stages::tune;
 
@@ -40,7 +39,8 @@ pub(super) struct Door {
 
 enum Listener {
     Tcp(TcpListener),
-    Unix(UnixListener, Socket),
+    /// The file first: it is known by its inode, which is not used again while somebody listens.
+    Unix(SocketFile, UnixListener),
 }
 
 impl Door {
@@ -55,7 +55,8 @@ impl Door {
             Listen::Unix(path) => {
                 let path = if path.is_dir() { path.join(".s.PGSQL.5432") } else { path.clone() };
                 let failed = |source| Error::Listen { place: path.display().to_string(), source };
-                unix(&path).map(|listener| Listener::Unix(listener, Socket(path.clone()))).map_err(failed)
+                let listening = socket::listen(&path);
+                listening.map(|(file, listener)| Listener::Unix(file, listener)).map_err(failed)
             }
         });
         Ok(Self { listeners: listeners.collect::<Result<_, _>>()?, next: 0, closed_until: Instant::now() })
@@ -67,7 +68,7 @@ impl Door {
             Listener::Tcp(listener) => {
                 listener.local_addr().map(|address| address.to_string()).unwrap_or_default()
             }
-            Listener::Unix(_, Socket(path)) => path.display().to_string(),
+            Listener::Unix(file, _) => file.path().display().to_string(),
         };
         self.listeners.iter().map(place).collect()
     }
@@ -96,7 +97,7 @@ impl Door {
                     tune(&stream);
                     Client::Tcp(stream)
                 }),
-                Listener::Unix(listener, _) => {
+                Listener::Unix(_, listener) => {
                     listener.poll_accept(cx).map_ok(|(stream, _)| Client::Unix(stream))
                 }
             };
@@ -116,20 +117,6 @@ fn tcp(address: SocketAddr) -> io::Result<TcpListener> {
     socket.bind(&address.into())?;
     socket.listen(BACKLOG)?;
     TcpListener::from_std(socket.into())
-}
-
-/// Takes the place of a socket that a killed proxy has left, but of nothing else. As with PostgreSQL's own socket, it
-/// is the folder that says who may use it: in a pod, containers of several users do.
-fn unix(path: &Path) -> io::Result<UnixListener> {
-    let is_left = path.symlink_metadata().is_ok_and(|found| found.file_type().is_socket())
-        && std::os::unix::net::UnixStream::connect(path)
-            .is_err_and(|error| error.kind() == io::ErrorKind::ConnectionRefused);
-    if is_left {
-        std::fs::remove_file(path)?;
-    }
-    let listener = UnixListener::bind(path)?;
-    std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o777))?;
-    Ok(listener)
 }
 
 /// A client's connection.
