@@ -4,6 +4,7 @@ mod clients;
 mod crowd;
 mod ends;
 mod health;
+mod readiness;
 mod restart;
 mod sockets;
 mod strange;

@@ -6,7 +6,9 @@ mod client;
 mod counts;
 mod door;
 mod health;
+mod memory;
 mod packet;
+mod readiness;
 mod refusal;
 mod relay;
 mod socket;
@@ -27,13 +29,13 @@ use self::client::Shared;
 use self::counts::Counts;
 use self::door::Door;
 pub(crate) use self::door::Listen;
+use self::memory::WaitingMemory;
+use self::readiness::Readiness;
 use self::refusal::Refusal;
 use crate::connection::Connection;
 use crate::error::Error;
 use crate::session::Opener;
 
-/// So many clients may wait for a connection beside those that have one; further ones are turned away at the door.
-const QUEUE: usize = 2000;
 /// How often the counts are logged while something goes on.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 /// How often a database is tried that could not be reached.
@@ -49,6 +51,8 @@ pub(crate) struct Proxy {
     pub(crate) max_connections: usize,
     /// How long a client waits for one.
     pub(crate) queue_timeout: Duration,
+    /// Memory for those that wait, in bytes; further clients are refused.
+    pub(crate) queue_memory: usize,
     /// How long clients have to end by themselves after a signal.
     pub(crate) drain_timeout: Duration,
     /// End when there was no client for so long.
@@ -86,9 +90,11 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
         slots: Semaphore::new(proxy.max_connections),
         queue_timeout: proxy.queue_timeout,
         counts: &counts,
+        readiness: Readiness::new(&counts, connection.database.is_some()),
         keys: RefCell::default(),
         phase: &phase,
     };
+    let waiting = WaitingMemory::new(proxy.queue_memory);
     let mut signals = ctx.take_signals();
     for place in door.places() {
         tracing::info!(place, max_connections = proxy.max_connections, "listening");
@@ -135,8 +141,8 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
                 }
             }
             stream = door.knock() => {
-                if clients.len() < proxy.max_connections + QUEUE {
-                    clients.push(shared.serve(stream));
+                if let Some(memory) = waiting.reserve() {
+                    clients.push(shared.serve(stream, memory));
                 } else {
                     counts.turned_away();
                     // Nobody is kept waiting for one who is turned away.

@@ -7,7 +7,8 @@ use std::time::{Duration, Instant};
 
 use testkit::{Database, DatabaseSettings, Site};
 
-use super::{Proxy, text, wait_until};
+use super::health::get;
+use super::{Proxy, wait_until};
 use crate::{BINARY, world, world_of};
 
 const IAM: [(&str, &str); 2] = [("user", Database::IAM_USER), ("database", Database::NAME)];
@@ -133,21 +134,45 @@ fn a_rotated_secret_is_read_once_for_all() {
 }
 
 #[test]
-fn a_crowd_at_the_door_is_turned_away_and_not_kept_in_memory() {
+fn clients_that_wait_are_bounded_by_memory() {
     let settings = DatabaseSettings { max_connections: 10, ..DatabaseSettings::default() };
     let world = world_of(Site::documented(BINARY), settings);
-    let proxy = Proxy::by_token(&world, &["--max-connections", "1"]);
-    // Nobody of them says anything.
-    let silent: Vec<_> = (0..2001).map(|_| proxy.wire()).collect();
-    let mut late = proxy.wire();
-    let told = late.last_words();
-    assert!(told.contains("C53300") && told.contains("no room for another client"), "{told}");
-    let rss = rss_kib(proxy.running.id());
-    assert!(rss < 64 * 1024, "{rss} KiB");
-    drop(silent);
-    wait_until("there is room again", || proxy.psql(&world.database, "select 1").status.success());
-    assert_eq!(text(&proxy.psql(&world.database, "select 2")), "2");
-    proxy.counts();
+    // The memory for waiting clients, what they send, and how many of them at least and at most are let in.
+    let long = format!("-c search_path={}", "x".repeat(9_900));
+    let many: Vec<String> = (0..1_400).map(|number| format!("a{number}")).collect();
+    let many: Vec<_> = many.iter().map(|name| (name.as_str(), "")).chain([IAM[0]]).collect();
+    let with_options = [IAM[0], IAM[1], ("options", &long)];
+    for (memory, parameters, least, most) in [
+        // Nobody of them says anything.
+        ("16Mi", None, 1_900, 2_200),
+        ("1Mi", None, 100, 140),
+        ("16Mi", Some(&with_options[..]), 800, 1_000),
+        // Many short texts would take more memory than one long one.
+        ("16Mi", Some(&many), 800, 1_200),
+    ] {
+        let options = ["--max-connections", "1", "--queue-memory", memory, "--queue-timeout", "80s"];
+        let (proxy, health) = Proxy::with_health(&world.site, world.by_token(&[]), &options);
+        let holder = proxy.session();
+        let come = || {
+            let mut wire = proxy.wire();
+            if let Some(parameters) = parameters {
+                wire.begin(parameters);
+            }
+            wire
+        };
+        let waiting: Vec<_> = (0..2_300).map(|_| come()).collect();
+        let told = come().last_words();
+        assert!(told.contains("C53300") && told.contains("--queue-memory"), "{told}");
+        // Those that are refused are gone soon.
+        let held = || get(&health, "/metrics").1["clients_now"].as_u64().unwrap();
+        wait_until("those for whom there is no memory are gone", || held() <= most);
+        assert!(held() >= least, "{} with {memory}", held());
+        let rss = rss_kib(proxy.running.id());
+        assert!(rss < 48 * 1024, "{rss} KiB");
+        drop((waiting, holder));
+        wait_until("there is room again", || proxy.psql(&world.database, "select 1").status.success());
+        proxy.counts();
+    }
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::Args;
-use job_runtime::duration;
+use job_runtime::{duration, size};
 
 use crate::proxy::{Listen, Proxy};
 
@@ -33,6 +33,10 @@ pub(super) struct ProxyArgs {
         value_parser = duration::parse)]
     queue_timeout: Duration,
 
+    /// Memory for clients that wait, about 8Ki for each of them; further clients are refused
+    #[arg(long, env = "RDS_PROXY_QUEUE_MEMORY", value_name = "SIZE", default_value = "16Mi", value_parser = queue_memory)]
+    queue_memory: usize,
+
     /// How long clients have to end by themselves after a signal; a second signal ends at once
     #[arg(long, env = "RDS_PROXY_DRAIN_TIMEOUT", value_name = "DURATION", default_value = "25s",
         value_parser = duration::parse)]
@@ -57,6 +61,16 @@ fn listen(text: &str) -> Result<Listen, String> {
     })
 }
 
+/// Every client passes through it, so that there must be room for some.
+fn queue_memory(text: &str) -> Result<usize, String> {
+    const LEAST: usize = 256 * 1024;
+    match size::parse(text) {
+        Ok(bytes) if bytes < LEAST => Err("it should be 256Ki at least".to_owned()),
+        Ok(bytes) => Ok(bytes),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
 impl ProxyArgs {
     pub(super) fn into_proxy(self) -> Result<Proxy, String> {
         for listen in &self.listen {
@@ -74,6 +88,7 @@ impl ProxyArgs {
             listen: self.listen,
             max_connections: usize::try_from(self.max_connections).unwrap_or(usize::MAX),
             queue_timeout: self.queue_timeout,
+            queue_memory: self.queue_memory,
             drain_timeout: self.drain_timeout,
             exit_when_idle: self.exit_when_idle,
             health: self.health_listen,

@@ -6,18 +6,18 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::BytesMut;
-use job_runtime::Exit;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::sync::{Semaphore, SemaphorePermit, watch};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use super::Phase;
 use super::counts::{Counts, Present};
 use super::door::Client;
-use super::packet::{Startup, Wanted, negotiation, wanted};
+use super::memory::Reserved;
+use super::packet::{Packet, Startup, Wanted, negotiation, wanted};
+use super::readiness::Readiness;
 use super::refusal::Refusal;
 use super::relay::relay;
-use crate::error::Error;
 use crate::login::Endpoint;
 use crate::session::{Opener, Session, Wishes};
 
@@ -26,7 +26,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How long one may take to hear why not.
 const FAREWELL: Duration = Duration::from_secs(2);
 /// So much of what a client says before its session stands is kept for it, in bytes. No usual one says anything.
-const EARLY: usize = 8 * 1024;
+const EARLY: usize = 256;
 
 /// What all clients share.
 pub(super) struct Shared<'a> {
@@ -35,6 +35,7 @@ pub(super) struct Shared<'a> {
     pub(super) slots: Semaphore,
     pub(super) queue_timeout: Duration,
     pub(super) counts: &'a Counts,
+    pub(super) readiness: Readiness<'a>,
     /// Where the sessions are whose queries can be cancelled.
     pub(super) keys: RefCell<HashMap<(i32, i32), (Endpoint, SocketAddr)>>,
     pub(super) phase: &'a watch::Sender<Phase>,
@@ -42,17 +43,17 @@ pub(super) struct Shared<'a> {
 
 impl Shared<'_> {
     /// Serves one client to its end, and tells whether it wanted a session.
-    pub(super) async fn serve(&self, mut client: Client) -> bool {
+    pub(super) async fn serve(&self, mut client: Client, memory: Reserved<'_>) -> bool {
         let _here = self.counts.came();
         let mut is_for_session = false;
-        if let Err(refusal) = self.attend(&mut client, &mut is_for_session).await {
+        if let Err(refusal) = self.attend(&mut client, memory, &mut is_for_session).await {
             self.counts.refused();
             tracing::warn!(code = refusal.code, reason = refusal.message, "a client was refused");
             let farewell = async {
                 let _ = client.write_all(&refusal.message()).await;
                 let _ = client.shutdown().await;
                 // What it has sent is read first: closing before that would take the words back.
-                let mut rest = [0; 1024];
+                let mut rest = [0; 256];
                 while client.read(&mut rest).await.is_ok_and(|read| read > 0) {}
             };
             let _ = timeout(FAREWELL, farewell).await;
@@ -60,9 +61,14 @@ impl Shared<'_> {
         is_for_session
     }
 
-    async fn attend(&self, client: &mut Client, is_for_session: &mut bool) -> Result<(), Refusal> {
+    async fn attend(
+        &self,
+        client: &mut Client,
+        mut memory: Reserved<'_>,
+        is_for_session: &mut bool,
+    ) -> Result<(), Refusal> {
         let wanted = tokio::select! {
-            wanted = timeout(PATIENCE, wanted(client)) => match wanted {
+            wanted = timeout(PATIENCE, wanted(client, |bytes| memory.grow(bytes))) => match wanted {
                 Ok(Ok(Some(wanted))) => wanted,
                 // It has gone: a probe of the port, or a change of mind.
                 Ok(Ok(None)) => return Ok(()),
@@ -72,12 +78,23 @@ impl Shared<'_> {
             () = self.phase(Phase::Over) => return Err(Refusal::over()),
         };
         match wanted {
-            Wanted::Session(startup) => {
+            Wanted::Session(packet) => {
                 *is_for_session = true;
-                self.session(client, startup).await
+                let mut early = BytesMut::new();
+                // A client that goes meanwhile, or an end of the proxy, leaves nothing behind.
+                let slot = tokio::select! {
+                    biased;
+                    () = self.phase(Phase::Draining) => return Err(Refusal::ending()),
+                    slot = self.queue(&packet) => slot?,
+                    () = gone(client, &mut early) => return Ok(()),
+                };
+                let startup = packet.startup()?;
+                drop((packet, memory));
+                // A session takes much more memory than the wait for one: it is made when it begins.
+                Box::pin(self.session(client, startup, slot, early)).await
             }
             Wanted::Cancel(key) => {
-                self.cancel(key).await;
+                Box::pin(self.cancel(key)).await;
                 Ok(())
             }
         }
@@ -89,14 +106,19 @@ impl Shared<'_> {
         let _ = self.phase.subscribe().wait_for(|now| *now >= phase).await;
     }
 
-    async fn session(&self, client: &mut Client, startup: Startup) -> Result<(), Refusal> {
+    async fn session(
+        &self,
+        client: &mut Client,
+        startup: Startup,
+        slot: SemaphorePermit<'_>,
+        mut early: BytesMut,
+    ) -> Result<(), Refusal> {
         let mut hello = BytesMut::new();
         if startup.newer || !startup.extensions.is_empty() {
             hello.extend_from_slice(&negotiation(&startup.extensions));
         }
-        let mut early = BytesMut::new();
-        // A client that goes meanwhile, or an end of the proxy, leaves nothing behind.
-        let (mut session, _place) = tokio::select! {
+        let _place = Place { _slot: slot, _counted: self.counts.connects() };
+        let mut session = tokio::select! {
             biased;
             () = self.phase(Phase::Draining) => return Err(Refusal::ending()),
             opened = self.open(startup) => opened?,
@@ -117,59 +139,54 @@ impl Shared<'_> {
         Ok(())
     }
 
-    /// Checks the user, waits for a place, and opens a session there.
-    async fn open(&self, startup: Startup) -> Result<(Session, Place<'_>), Refusal> {
-        let slot = {
-            let _queued = self.counts.queues();
-            let ours = self.opener.logins.user().await.map_err(|error| Refusal::from(&error))?;
-            if let Some(theirs) = startup.user.filter(|theirs| *theirs != ours) {
-                let what = format!("this proxy connects as \"{ours}\", not as \"{theirs}\"");
-                let hint =
-                    format!("connect with the user {ours}; the proxy proves it, whatever the password");
-                return Err(Refusal::new("28000", what).with_hint(hint));
-            }
-            match timeout(self.queue_timeout, self.slots.acquire()).await {
-                Ok(Ok(slot)) => slot,
-                Ok(Err(_)) => return Err(Refusal::over()),
-                Err(_) => {
-                    let hint = "--max-connections bounds them, --queue-timeout the wait for one";
-                    return Err(
-                        Refusal::new("53300", "every connection of the proxy is in use").with_hint(hint)
-                    );
-                }
-            }
-        };
-        let place = Place { _slot: slot, _counted: self.counts.connects() };
-        let wishes = Wishes { database: startup.database, parameters: startup.parameters };
-        let session = self.reach(&wishes).await.map_err(|error| Refusal::from(&error))?;
-        self.counts.began();
-        Ok((session, place))
-    }
-
-    async fn reach(&self, wishes: &Wishes) -> Result<Session, Error> {
-        let opened = self.opener.open(wishes).await;
-        match &opened {
-            Ok(_) => self.counts.reached(true),
-            // What is wrong with one client's wishes says nothing of the way.
-            Err(Error::Stage(failed)) if failed.exit == Exit::Rejected => {}
-            Err(_) => self.counts.reached(false),
+    /// Checks the user, and waits for one of the connections to the database.
+    async fn queue(&self, packet: &Packet) -> Result<SemaphorePermit<'_>, Refusal> {
+        let _queued = self.counts.queues();
+        let begun = Instant::now();
+        let ours = self.opener.logins.user().await.map_err(|error| {
+            let refusal = Refusal::from(&error);
+            self.readiness.client_attempt(begun, &Err::<(), _>(error));
+            refusal
+        })?;
+        if let Some(theirs) = packet.startup()?.user.filter(|theirs| *theirs != ours) {
+            let what = format!("this proxy connects as \"{ours}\", not as \"{theirs}\"");
+            let hint = format!("connect with the user {ours}; the proxy proves it, whatever the password");
+            return Err(Refusal::new("28000", what).with_hint(hint));
         }
-        opened
+        match timeout(self.queue_timeout, self.slots.acquire()).await {
+            Ok(Ok(slot)) => Ok(slot),
+            Ok(Err(_)) => Err(Refusal::over()),
+            Err(_) => {
+                let hint = "--max-connections bounds them, --queue-timeout the wait for one";
+                Err(Refusal::new("53300", "every connection of the proxy is in use").with_hint(hint))
+            }
+        }
     }
 
-    /// Tries the way again for as long as the last client found it closed: one that is not sent here while the proxy
-    /// is not ready could not find out that it is open.
+    /// Opens a session as a client wants it.
+    async fn open(&self, startup: Startup) -> Result<Session, Refusal> {
+        let wishes = Wishes { database: startup.database, parameters: startup.parameters };
+        let begun = Instant::now();
+        let opened = self.opener.open(&wishes).await;
+        self.readiness.client_attempt(begun, &opened);
+        let session = opened.map_err(|error| Refusal::from(&error))?;
+        self.counts.began();
+        Ok(session)
+    }
+
+    /// Tries a session of the proxy's own for as long as it is not ready, and after a client's failure that leaves open
+    /// whether the cause is the client: while the proxy is not ready, no client may be sent here to find out.
     pub(super) async fn recover(&self, every: Duration) {
         let trying = async {
             loop {
                 sleep(every).await;
-                if self.counts.told().reachable == Some(false)
+                if self.readiness.needs_probe()
                     && let Ok(slot) = self.slots.try_acquire()
                 {
                     let _place = Place { _slot: slot, _counted: self.counts.connects() };
-                    if self.reach(&Wishes::default()).await.is_ok() {
-                        tracing::info!("the database can be reached again");
-                    }
+                    let begun = Instant::now();
+                    let opened = self.opener.open(&Wishes::default()).await;
+                    self.readiness.probe(begun, &opened);
                 }
             }
         };

@@ -4,9 +4,8 @@ use bytes::{BufMut as _, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 
 use super::refusal::Refusal;
+use crate::startup::LONGEST_PACKET;
 
-/// PostgreSQL's own limit for a startup packet (`MAX_STARTUP_PACKET_LENGTH`), in bytes.
-const LONGEST_PACKET: usize = 10_000;
 /// The shortest one: its length and a code.
 const SHORTEST_PACKET: usize = 8;
 const CANCEL: u32 = 80_877_102;
@@ -18,8 +17,31 @@ const VERSION: u32 = 3 << 16;
 /// What a client wants.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Wanted {
-    Session(Startup),
+    Session(Packet),
     Cancel((i32, i32)),
+}
+
+/// A startup packet whose parameters can be read. A client may wait long for its session: as bytes they take the least
+/// memory.
+#[derive(PartialEq, Eq)]
+pub(super) struct Packet {
+    /// Of the protocol, as a number, and the parameters.
+    version_and_parameters: Vec<u8>,
+}
+
+impl std::fmt::Debug for Packet {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Packet").field(&self.startup()).finish()
+    }
+}
+
+impl Packet {
+    /// The parameters.
+    pub(super) fn startup(&self) -> Result<Startup, Refusal> {
+        let (version, parameters) = self.version_and_parameters.split_at(4);
+        let newer = version != VERSION.to_be_bytes();
+        Ok(Startup { newer, ..startup(parameters)? })
+    }
 }
 
 /// The parameters of a session.
@@ -33,9 +55,11 @@ pub(super) struct Startup {
     pub(super) newer: bool,
 }
 
-/// Reads what a client wants; its wishes for encryption are declined. `None` where it has gone.
+/// Reads what a client wants; its wishes for encryption are declined. `None` where it has gone. Before a packet of some
+/// bytes is read, `reserve` is asked for the memory.
 pub(super) async fn wanted(
     client: &mut (impl AsyncRead + AsyncWrite + Unpin),
+    mut reserve: impl FnMut(usize) -> bool,
 ) -> Result<Option<Wanted>, Refusal> {
     // TLS, then GSSAPI or the other way round, then the packet itself.
     for _ in 0..3 {
@@ -43,6 +67,9 @@ pub(super) async fn wanted(
         let length = usize::try_from(length).unwrap_or(usize::MAX);
         if !(SHORTEST_PACKET..=LONGEST_PACKET).contains(&length) {
             return Err(Refusal::protocol("invalid length of startup packet"));
+        }
+        if !reserve(length) {
+            return Err(Refusal::full());
         }
         let mut packet = vec![0; length - 4];
         if client.read_exact(&mut packet).await.is_err() {
@@ -62,9 +89,9 @@ pub(super) async fn wanted(
                 return Ok(Some(Wanted::Cancel((number(0), number(4)))));
             }
             version if version >> 16 == VERSION >> 16 => {
-                let newer = version != VERSION;
-                let startup = startup(body)?;
-                return Ok(Some(Wanted::Session(Startup { newer, ..startup })));
+                let packet = Packet { version_and_parameters: packet };
+                packet.startup()?;
+                return Ok(Some(Wanted::Session(packet)));
             }
             _ => {
                 return Err(Refusal::new(
@@ -164,12 +191,18 @@ mod tests {
             let (mut client, mut proxy) = tokio::io::duplex(64 * 1024);
             client.write_all(bytes).await.unwrap();
             client.shutdown().await.unwrap();
-            let told = wanted(&mut proxy).await;
+            let told = wanted(&mut proxy, |_| true).await;
             drop(proxy);
             let mut answer = Vec::new();
             client.read_to_end(&mut answer).await.unwrap();
             (told, answer)
         })
+    }
+
+    /// The parameters of what must be a session.
+    fn session(told: Result<Option<Wanted>, Refusal>) -> Startup {
+        let Ok(Some(Wanted::Session(packet))) = told else { panic!("no session: {told:?}") };
+        packet.startup().unwrap()
     }
 
     /// A packet with its length.
@@ -183,12 +216,11 @@ mod tests {
         let (tls, gss) = (packet(TLS, b""), packet(GSS, b""));
         let whole = packet(VERSION, b"user\0jane\0\0");
         let jane = Startup { user: Some("jane".to_owned()), ..Startup::default() };
-        let session = |startup| Ok(Some(Wanted::Session(startup)));
         for (bytes, declined) in
             [(whole.clone(), 0), ([&tls[..], &whole].concat(), 1), ([&gss[..], &tls, &whole].concat(), 2)]
         {
             let (told, answer) = read(&bytes);
-            assert_eq!(told, session(Startup { user: Some("jane".to_owned()), ..Startup::default() }));
+            assert_eq!(session(told), jane);
             assert_eq!(answer, vec![b'N'; declined]);
             // However short it falls, it is nobody who goes.
             for cut in 0..bytes.len() {
@@ -196,7 +228,7 @@ mod tests {
             }
         }
         let newer = packet(VERSION + 2, b"user\0jane\0\0");
-        assert_eq!(read(&newer).0, session(Startup { newer: true, ..jane }));
+        assert_eq!(session(read(&newer).0), Startup { newer: true, ..jane });
         let key = packet(CANCEL, &[0, 0, 0, 7, 0xff, 0xff, 0xff, 0xff]);
         assert_eq!(read(&key).0, Ok(Some(Wanted::Cancel((7, -1)))));
     }
@@ -243,7 +275,8 @@ mod tests {
             }
             let (told, answer) = read(&bytes);
             assert!(answer.iter().all(|byte| *byte == b'N') && answer.len() <= 3);
-            if let Ok(Some(Wanted::Session(startup))) = told {
+            if let Ok(Some(Wanted::Session(packet))) = told {
+                let startup = packet.startup().unwrap();
                 let texts = startup.parameters.iter().flat_map(|(name, value)| [name, value]);
                 assert!(texts.chain(&startup.user).all(|text| !text.contains('\0')));
             }

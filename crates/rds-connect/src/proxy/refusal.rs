@@ -26,7 +26,8 @@ impl Refusal {
 
     /// There is no room for more clients.
     pub(super) fn full() -> Self {
-        Self::new("53300", "the proxy has no room for another client")
+        Self::new("53300", "the proxy has no memory for another client that waits")
+            .with_hint("--queue-memory bounds it")
     }
 
     /// The proxy takes no new clients any more.
