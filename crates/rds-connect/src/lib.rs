@@ -40,7 +40,8 @@
 //! A result of any size needs 8 MiB and the memory of its largest row: three times its size where it is mostly text. A row
 //! above `--max-row-size` (16Mi) ends the run with 10, or with 80 where something may be committed.
 //!
-//! The server's notices are logged. A signal, and the end of `--timeout`, send the server a request to cancel, and wait three seconds for the statement's end.
+//! The server's notices are logged. A signal, and the end of `--timeout`, send the server a request to cancel, and wait
+//! three seconds for the statement's end.
 //!
 //! SQL has no key: a Job that is started again runs all of its statements again. `--single-transaction` with `ON CONFLICT`
 //! or a table of marks makes that safe. `--no-wait` and `--on-terminate detach` are refused.
