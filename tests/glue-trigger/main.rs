@@ -12,6 +12,7 @@ mod faults;
 mod logs;
 mod memory;
 mod once;
+mod other_work;
 mod outcome;
 mod race;
 mod signals;

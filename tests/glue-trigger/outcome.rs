@@ -225,20 +225,24 @@ fn attach_to_a_run_that_is_not_there() {
 #[test]
 fn our_wait_can_end_before_the_run() {
     let site = pod(ENDLESS);
+    // Without a key a retry would start a second run.
     let outcome = site.run(etl(&["--timeout", "2s"]));
-    outcome.assert_exit(79).assert_says("goes on");
+    outcome
+        .assert_exit(80)
+        .assert_says("has not ended within 2s: last state RUNNING")
+        .assert_says("--attach jr_");
     let run = site.sandbox.runs("etl").remove(0);
     assert_eq!(run.state, "RUNNING");
     assert_eq!(site.sandbox.count("glue", "BatchStopJobRun"), 0);
     let message = outcome.termination();
-    assert_eq!((&message["outcome"], &message["remote_id"]), (&json!("timeout"), &json!(run.id)));
+    assert_eq!((&message["outcome"], &message["remote_id"]), (&json!("unknown"), &json!(run.id)));
     assert_eq!(message["state"], "RUNNING");
     assert!(outcome.stdout.is_empty());
     assert!(outcome.elapsed > Duration::from_secs(2), "{:?}", outcome.elapsed);
 
     // The cancel that signals mean without a key is not for our own deadline.
     let site = pod(ENDLESS);
-    site.run(etl(&["--timeout", "1s", "--on-terminate", "cancel"])).assert_exit(79);
+    site.run(etl(&["--timeout", "1s", "--on-terminate", "cancel"])).assert_exit(80);
     assert_eq!(site.sandbox.runs("etl")[0].state, "RUNNING");
 }
 

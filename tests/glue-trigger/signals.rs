@@ -35,8 +35,9 @@ fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
         (etl(&[]), Signal::TERM, 143, true),
         (etl(&[]), Signal::INT, 130, true),
         (etl(&["--on-terminate", "cancel"]), Signal::TERM, 143, true),
-        (etl(&["--on-terminate", "detach"]), Signal::TERM, 143, false),
-        (etl(&["--on-terminate", "detach"]), Signal::INT, 130, false),
+        // Nothing but a person finds it again.
+        (etl(&["--on-terminate", "detach"]), Signal::TERM, 80, false),
+        (etl(&["--on-terminate", "detach"]), Signal::INT, 80, false),
         (keyed(&[]), Signal::TERM, 143, false),
         (keyed(&[]), Signal::INT, 130, false),
         (keyed(&["--on-terminate", "cancel"]), Signal::TERM, 143, true),
@@ -48,7 +49,7 @@ fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
         outcome.assert_exit(code);
         let run = site.sandbox.runs("etl").remove(0).id;
         let message = outcome.termination();
-        assert_eq!(message["outcome"], "interrupted", "{args:?}");
+        assert_eq!(message["outcome"], if code == 80 { "unknown" } else { "interrupted" }, "{args:?}");
         assert_eq!(message["remote_id"], run, "{args:?}");
         assert!(outcome.stdout.is_empty());
         if stops {
@@ -56,8 +57,8 @@ fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
             outcome.assert_says("Glue has accepted to stop");
         } else {
             assert_run_goes_on(&site);
-            outcome.assert_says("goes on");
-            let hint = if args.contains(&"--idempotency-key") { "same key" } else { "--attach" };
+            outcome.assert_says("is still running");
+            let hint = if args.contains(&"--idempotency-key") { "same idempotency key" } else { "--attach" };
             outcome.assert_says(hint);
         }
     }
@@ -73,7 +74,7 @@ fn a_stop_whose_answer_is_lost_was_asked_for_all_the_same() {
         running.wait_for_log("RUNNING");
         let outcome = end(running, Signal::TERM);
         assert_eq!(outcome.assert_exit(143).termination()["outcome"], "interrupted");
-        outcome.assert_says("was stopped");
+        outcome.assert_says("has accepted to stop");
         assert_eq!(site.sandbox.runs("etl")[0].state, "STOPPED");
     }
 }
@@ -91,13 +92,19 @@ fn the_next_process_takes_over_what_was_left() {
 }
 
 #[test]
-fn a_run_that_was_taken_over_is_stopped_like_our_own() {
-    let site = pod(ENDLESS);
-    let run = site.sandbox.start_run("etl", [("--day", "monday")]).unwrap();
-    let running = site.start(etl(&["--attach", &run]));
-    running.wait_for_log("RUNNING");
-    end(running, Signal::TERM).assert_exit(143);
-    wait_for_state(&site, "STOPPED");
+fn an_attached_run_is_stopped_only_if_asked_to() {
+    for (typed, stops) in [(&[][..], false), (&["--on-terminate", "cancel"], true)] {
+        let site = pod(ENDLESS);
+        let run = site.sandbox.start_run("etl", [("--day", "monday")]).unwrap();
+        let running = site.start([&etl(&["--attach", &run])[..], typed].concat());
+        running.wait_for_log("RUNNING");
+        end(running, Signal::TERM).assert_exit(143);
+        if stops {
+            wait_for_state(&site, "STOPPED");
+        } else {
+            assert_run_goes_on(&site);
+        }
+    }
 }
 
 /// The hint is one that leads to this run: the key is not its key.
@@ -108,7 +115,10 @@ fn an_attached_run_that_is_left_is_attached_to_again() {
     let running = site.start(keyed(&["--attach", &run]));
     running.wait_for_log("RUNNING");
     let outcome = end(running, Signal::TERM);
-    outcome.assert_exit(143).assert_says(&format!("--attach {run}")).assert_does_not_say("same key");
+    outcome
+        .assert_exit(143)
+        .assert_says(&format!("--attach {run}"))
+        .assert_does_not_say("same idempotency key");
     assert_run_goes_on(&site);
 }
 
@@ -134,14 +144,18 @@ fn during_the_start_its_answer_is_awaited() {
 
 /// The truth about a start that is still unanswered when time is up.
 #[test]
-fn a_start_without_an_answer_is_told_as_such() {
-    for args in [etl(&[]), keyed(&[])] {
+fn a_start_without_a_response_is_searched_for_once() {
+    for (args, exit, text) in [
+        // Nothing can find it again.
+        (etl(&[]), 80, "may have been started"),
+        (keyed(&[]), 143, "is still running"),
+    ] {
         let site = pod(ENDLESS);
         spoil(&site, fault("StartJobRun", FaultKind::HangAfter));
         let running = site.start(&args);
         running.wait_for_calls("glue", "StartJobRun", 1);
         let outcome = end(running, Signal::TERM);
-        outcome.assert_exit(143).assert_says("may have been started");
+        outcome.assert_exit(exit).assert_says(text);
         assert_eq!(starts(&site), 1);
     }
 }
@@ -153,7 +167,7 @@ fn before_the_start_nothing_is_started() {
     let running = site.start(keyed(&[]));
     running.wait_for_calls("glue", "GetJobRuns", 1);
     let outcome = end(running, Signal::TERM);
-    outcome.assert_exit(143).assert_says("nothing was started");
+    outcome.assert_exit(143).assert_says("was started");
     assert_eq!(starts(&site), 0);
 }
 
@@ -174,7 +188,7 @@ fn during_the_search_for_a_lost_run() {
     let site = pod(ENDLESS);
     spoil(&site, fault("StartJobRun", status(500, "InternalServiceException", "")));
     let running = site.start(keyed(&[]));
-    running.wait_for_log("looking whether a run of this key was started");
+    running.wait_for_log("searching for the job run of this idempotency key");
     running.wait_for_calls("glue", "GetJobRuns", 2);
     let outcome = end(running, Signal::TERM);
     outcome.assert_exit(143).assert_says("may have been started");
@@ -217,10 +231,11 @@ fn a_stop_that_was_not_accepted_is_told() {
     let running = site.start(ETL);
     running.wait_for_log("RUNNING");
     let outcome = end(running, Signal::TERM);
+    // Without a key nothing finds the run again.
     outcome
-        .assert_exit(143)
+        .assert_exit(80)
         .assert_says("glue:BatchStopJobRun")
-        .assert_says("may go on")
+        .assert_says("may still be running")
         .assert_says(&site.sandbox.runs("etl")[0].id);
     assert_eq!(site.sandbox.runs("etl")[0].state, "RUNNING");
 
@@ -230,7 +245,7 @@ fn a_stop_that_was_not_accepted_is_told() {
     let running = site.start(ETL);
     running.wait_for_log("RUNNING");
     let outcome = end(running, Signal::TERM);
-    outcome.assert_exit(143).assert_says("did not answer").assert_says("may go on");
+    outcome.assert_exit(80).assert_says("did not respond").assert_says("may still be running");
 }
 
 /// Glue refuses the stop of a run that is over, with 200 and an error inside: its end is the result.
@@ -257,7 +272,7 @@ fn a_stop_and_a_look_that_are_refused_leave_a_run_that_may_go_on() {
     spoil(&site, fault("GetJobRun", FaultKind::Hang).from(2).for_ever());
     let running = site.start(["--job-name", "etl", "--poll-interval", "1h"]);
     running.wait_for_log("RUNNING");
-    end(running, Signal::TERM).assert_exit(143).assert_says("may go on");
+    end(running, Signal::TERM).assert_exit(80).assert_says("may still be running");
 }
 
 /// A late answer of the start and a silent stop together still fit into the time that there is.
@@ -270,7 +285,11 @@ fn after_a_slow_start_and_without_an_answer_to_the_stop_the_truth_is_told() {
     running.wait_for_calls("glue", "StartJobRun", 1);
     let outcome = end(running, Signal::TERM);
     let run = site.sandbox.runs("etl").remove(0).id;
-    outcome.assert_exit(143).assert_says("did not answer").assert_says("may go on").assert_says(&run);
+    outcome
+        .assert_exit(80)
+        .assert_says("did not respond")
+        .assert_says("may still be running")
+        .assert_says(&run);
 }
 
 #[test]

@@ -39,7 +39,7 @@ fn without_a_key_it_is_80_and_never_sent_again() {
         outcome
             .assert_exit(80)
             .assert_says("may have been started")
-            .assert_says("aws glue get-job-runs --job-name etl")
+            .assert_says("gluestudio/home?region=us-east-2#/job/etl/runs")
             .assert_says("https://console.aws.amazon.com/gluestudio/home?region=us-east-2#/job/etl/runs");
         assert_eq!(outcome.termination()["outcome"], "unknown");
         assert!(outcome.stdout.is_empty(), "{name}");
@@ -67,7 +67,7 @@ fn left_to_the_next_process(kind: FaultKind) {
     let site = pod(QUICK);
     spoil(&site, fault("StartJobRun", kind));
     let outcome = site.run(keyed(&IMPATIENT));
-    outcome.assert_exit(75).assert_says("may have been started").assert_says("same key");
+    outcome.assert_exit(75).assert_says("may have been started").assert_says("same idempotency key");
     assert_eq!(outcome.termination()["outcome"], "unavailable");
     assert_eq!((starts(&site), started(&site)), (1, 0));
     let next = site.run(keyed(&IMPATIENT));
@@ -112,7 +112,7 @@ fn a_search_for_a_lost_run_does_not_outlive_the_deadline() {
     spoil(&site, fault("StartJobRun", FaultKind::ResetAfter));
     spoil(&site, fault("GetJobRuns", FaultKind::Hang).from(2).for_ever());
     let outcome = site.run(keyed(&["--timeout", "4s"]));
-    outcome.assert_exit(75).assert_says("may have been started").assert_says("same key");
+    outcome.assert_exit(75).assert_says("may have been started").assert_says("same idempotency key");
     assert!(outcome.elapsed < Duration::from_secs(15), "{:?}", outcome.elapsed);
     assert_eq!((starts(&site), started(&site)), (1, 1));
 }

@@ -72,7 +72,7 @@ fn a_run_that_cannot_be_seen_at_once_is_no_failure() {
 
     spoil(&site, fault("GetJobRun", unseen).for_ever());
     let outcome = site.run(etl(&["--timeout", "2s"]));
-    outcome.assert_exit(79).assert_says("it was not seen yet").assert_does_not_say("last seen");
+    outcome.assert_exit(80).assert_says("it was never visible").assert_does_not_say("last state");
 }
 
 /// An answer of HTTP 200 without a run says nothing about the run.
@@ -81,7 +81,7 @@ fn an_answer_without_a_run_is_no_state() {
     let site = pod(ENDLESS);
     let empty = status(200, "", "");
     spoil(&site, fault("GetJobRun", empty).from(2).for_ever());
-    site.run(ETL).assert_exit(79).assert_says("answered without a run");
+    site.run(ETL).assert_exit(80).assert_says("the response has no run");
 }
 
 #[test]

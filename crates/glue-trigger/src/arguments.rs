@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use job_runtime::input;
 
-use crate::once::MARKER;
+use crate::job_run::MARKER;
 
 /// More than Glue takes of arguments or a policy: a file that is longer is not meant.
 const LONGEST_FILE: usize = 1024 * 1024;

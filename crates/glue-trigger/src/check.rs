@@ -4,8 +4,8 @@ use cloudwatch_tail::Access;
 use job_runtime::{Check, Context, Exit, OnTerminate, Report, Survey};
 
 use crate::glue::Job;
-use crate::job::{Request, Work};
 use crate::logs;
+use crate::request::{Request, Work};
 use crate::run::DEFAULT_LOG_GROUP;
 
 /// An id that no run has: asking for it tells "not allowed" from "not there".
@@ -55,7 +55,7 @@ async fn run(job: &Job<'_>, work: &Work, ctx: &Context) -> Option<Check> {
         None if ctx.no_wait() => return None,
         None => NO_RUN,
     };
-    Some(match job.look(id).await {
+    Some(match job.run(id).await {
         Ok(run) => Check::ok(NAME, format!("run {id} is {}", run.state)),
         // The made-up id was looked for and not found, which takes the permission to look.
         Err(error) if named.is_none() && error.exit() == Exit::Rejected => {

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 use job_runtime::{Options, OutputArgs};
 
 use crate::arguments::{self, Arguments};
-use crate::job::{Request, Start, Work};
+use crate::request::{Request, Start, Work};
 
 /// Options of glue-trigger.
 #[derive(Debug, Args)]

@@ -2,21 +2,44 @@
 
 use aws_sdk_glue::Client;
 use aws_sdk_glue::config::retry::RetryConfig;
-use aws_sdk_glue::error::SdkError;
-use aws_sdk_glue::operation::start_job_run::StartJobRunError;
 use aws_sdk_glue::types::{ExecutionClass, JobRun, JobRunState, NotificationProperty, WorkerType};
-use job_runtime::{CallError, rfc3339};
+use job_runtime::{CallError, Verdict, rfc3339};
 
 use crate::arguments::Arguments;
-use crate::job::Start;
-use crate::once::{MARKER, Marked, SCANNED_RUNS};
+use crate::job_run::MARKER;
+use crate::request::Start;
 use crate::run::{DEFAULT_LOG_GROUP, Run, verdict};
+
+pub(crate) const START: &str = "glue:StartJobRun";
+pub(crate) const LIST: &str = "glue:GetJobRuns";
+const GET: &str = "glue:GetJobRun";
+const STOP: &str = "glue:BatchStopJobRun";
 
 /// Runs asked for in one page; Glue allows 200 at most.
 const PAGE: i32 = 200;
 
+/// How many of a job's newest runs are scanned for the marker.
+///
+/// Five full pages of `GetJobRuns`. A run that was started, then followed by a thousand others of the same job before
+/// its key is used again, is not found.
+pub(crate) const SCANNED_RUNS: usize = 1000;
+
 /// Pages after which a scan ends even if they were nearly empty, so that it ends at all.
 const MOST_PAGES: usize = 50;
+
+/// A run that carries a marker.
+#[derive(Debug)]
+pub(crate) struct KeyedRun {
+    pub(crate) id: String,
+    pub(crate) verdict: Verdict,
+    /// The marker's value.
+    pub(crate) marker: String,
+}
+
+/// Glue says the same of jobs and runs.
+pub(crate) fn is_not_found(error: &CallError) -> bool {
+    error.code() == Some("EntityNotFoundException")
+}
 
 /// One job, seen through a client.
 #[derive(Debug)]
@@ -32,7 +55,7 @@ impl Job<'_> {
         &self,
         start: &Start,
         arguments: &Arguments,
-    ) -> Result<Option<String>, SdkError<StartJobRunError>> {
+    ) -> Result<Option<String>, CallError> {
         let arguments = arguments.iter().map(|(name, value)| (name.clone(), value.clone())).collect();
         let notification = start
             .notify_delay_minutes
@@ -57,13 +80,13 @@ impl Job<'_> {
             .customize()
             .config_override(aws_sdk_glue::config::Builder::new().retry_config(RetryConfig::disabled()))
             .send()
-            .await?;
-        Ok(answer.job_run_id)
+            .await;
+        Ok(answer.map_err(|error| CallError::new(START, &error))?.job_run_id)
     }
 
     /// Reads a run.
-    pub(crate) async fn look(&self, run_id: &str) -> Result<Run, CallError> {
-        Ok(self.run(run_id, self.get(run_id).await?))
+    pub(crate) async fn run(&self, run_id: &str) -> Result<Run, CallError> {
+        Ok(self.read(run_id, self.get(run_id).await?))
     }
 
     /// Reads the arguments that a run was started with.
@@ -73,18 +96,18 @@ impl Job<'_> {
 
     async fn get(&self, run_id: &str) -> Result<JobRun, CallError> {
         let answer = self.client.get_job_run().job_name(self.name).run_id(run_id).send().await;
-        let run = answer.map_err(|error| CallError::new("glue:GetJobRun", &error))?.job_run;
-        run.ok_or_else(|| CallError::unusable("glue:GetJobRun", "it was answered without a run"))
+        let run = answer.map_err(|error| CallError::new(GET, &error))?.job_run;
+        run.ok_or_else(|| CallError::unusable(GET, "the response has no run"))
     }
 
-    /// The runs among the newest [`SCANNED_RUNS`] that carry `marker`, newest first.
+    /// The runs among the newest [`SCANNED_RUNS`] whose marker `is_ours`, newest first.
     ///
     /// Ends one page after the one with the first of them: runs of one key are neighbours, but a border between
-    /// two pages may run between one that has failed and one that goes on.
-    pub(crate) async fn marked(&self, marker: &str) -> Result<Vec<Marked>, CallError> {
+    /// two pages may run between one that has failed and one that is running.
+    pub(crate) async fn scan(&self, is_ours: impl Fn(&str) -> bool) -> Result<Vec<KeyedRun>, CallError> {
         let mut next = None;
         let mut seen = 0;
-        let mut found: Vec<Marked> = Vec::new();
+        let mut found: Vec<KeyedRun> = Vec::new();
         for _ in 0..MOST_PAGES {
             let answer = self
                 .client
@@ -94,20 +117,13 @@ impl Job<'_> {
                 .set_next_token(next)
                 .send()
                 .await
-                .map_err(|error| CallError::new("glue:GetJobRuns", &error))?;
+                .map_err(|error| CallError::new(LIST, &error))?;
             let beyond = !found.is_empty();
-            found.extend(
-                answer
-                    .job_runs()
-                    .iter()
-                    .filter(|run| {
-                        run.arguments().and_then(|all| all.get(MARKER)).is_some_and(|it| it == marker)
-                    })
-                    .filter_map(|run| {
-                        let state = run.job_run_state().map_or("", JobRunState::as_str);
-                        Some(Marked { id: run.id()?.to_owned(), verdict: verdict(state) })
-                    }),
-            );
+            found.extend(answer.job_runs().iter().filter_map(|run| {
+                let marker = run.arguments()?.get(MARKER).filter(|marker| is_ours(marker))?.clone();
+                let state = run.job_run_state().map_or("", JobRunState::as_str);
+                Some(KeyedRun { id: run.id()?.to_owned(), verdict: verdict(state), marker })
+            }));
             seen += answer.job_runs().len();
             next = answer.next_token.filter(|token| !token.is_empty());
             if beyond || next.is_none() || seen >= SCANNED_RUNS {
@@ -115,7 +131,7 @@ impl Job<'_> {
             }
         }
         tracing::warn!(
-            "Glue lists the runs of {} in pages that are nearly empty: only the newest {seen} were looked through",
+            "Glue lists the runs of {} in pages that are nearly empty: only the newest {seen} were scanned",
             self.name
         );
         Ok(found)
@@ -123,7 +139,6 @@ impl Job<'_> {
 
     /// Asks Glue to stop a run, once. An answer of HTTP 200 may still hold a refusal.
     pub(crate) async fn stop(&self, run_id: &str) -> Result<(), CallError> {
-        const STOP: &str = "glue:BatchStopJobRun";
         let answer = self
             .client
             .batch_stop_job_run()
@@ -151,10 +166,10 @@ impl Job<'_> {
     /// visual job, is a tenth of the binary.
     pub(crate) async fn list(&self) -> Result<(), CallError> {
         let answer = self.client.get_job_runs().job_name(self.name).max_results(1).send().await;
-        answer.map(|_| ()).map_err(|error| CallError::new("glue:GetJobRuns", &error))
+        answer.map(|_| ()).map_err(|error| CallError::new(LIST, &error))
     }
 
-    fn run(&self, id: &str, run: JobRun) -> Run {
+    fn read(&self, id: &str, run: JobRun) -> Run {
         let log_group = run.log_group_name.as_deref().map(|group| group.trim_end_matches('/'));
         Run {
             job_name: run.job_name.unwrap_or_else(|| self.name.to_owned()),

@@ -31,27 +31,28 @@
 //! # Exit codes
 //!
 //! Every code of [`job_runtime::Exit`]: 0 for `SUCCEEDED`, 10 for `FAILED`, `TIMEOUT`, `ERROR` and `EXPIRED`, 11
-//! for `STOPPED`, 12 where as many runs as the job allows are going, 65 where there is no such job or run, 75
+//! for `STOPPED`, 12 where as many runs as the job allows are going, 65 where there is no such job or run,
+//! or the key belongs to other work, 75
 //! where Glue or the account's limits turned the start down for now, or a start with a key got no answer and no
-//! run of it was seen, 79 where the run goes on unseen, 80 where a start without a key got no answer. After a
+//! run of it was seen, 79 where the run is still running and the key finds it again,
+//! 80 where nothing does. After a
 //! signal it is 130 or 143, unless a cancel finds that the run is over: then its end is the result.
 
 mod arguments;
-mod begin;
 mod check;
 mod cli;
-mod error;
 mod glue;
 mod job;
+mod job_run;
 mod logs;
-mod once;
+mod request;
 mod run;
 
+use job_runtime::remote::RemoteError;
 use job_runtime::{Context, Report};
 
 pub use crate::cli::Cli;
-pub use crate::error::{Error, Unclear};
-pub use crate::job::Request;
+pub use crate::request::Request;
 
 /// Who this program is.
 pub const BINARY: job_runtime::Binary = job_runtime::binary!("24h");
@@ -60,7 +61,7 @@ pub const BINARY: job_runtime::Binary = job_runtime::binary!("24h");
 ///
 /// # Errors
 /// Everything that leaves no ended run to report.
-pub async fn run(request: Request, ctx: &Context) -> Result<Report, Error> {
+pub async fn run(request: Request, ctx: &Context) -> Result<Report, RemoteError> {
     let client = aws_sdk_glue::Client::new(ctx.sdk_config());
     job::execute(&client, &request, ctx).await
 }

@@ -1,4 +1,4 @@
-//! The run's own words on stderr, beside the wait.
+//! The run's own output on stderr, during the wait.
 
 use std::future::ready;
 use std::pin::pin;
@@ -7,34 +7,36 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use cloudwatch_tail::{Event, Stream, Tail};
 use job_runtime::{Context, Ended};
-use tokio::sync::oneshot;
-
-use crate::job::Over;
+use tokio::sync::watch;
 
 /// Waits for `waiting` and shows the logs of the run meanwhile, then what is missing once the run has ended.
 ///
-/// Which log group they are in is known as soon as the run has been seen once; `log_group` tells it.
-pub(crate) async fn beside(
-    waiting: impl Future<Output = Ended<Over>>,
+/// Which log group they are in is known as soon as the run has been described once: `log_group` receives it.
+pub(crate) async fn beside<T>(
+    waiting: impl Future<Output = Ended<T>>,
     run_id: &str,
-    log_group: oneshot::Receiver<String>,
+    mut log_group: watch::Receiver<Option<String>>,
     ctx: &Context,
-) -> Ended<Over> {
-    let over = |ended: &Ended<Over>| matches!(ended, Ended::Done(_));
+) -> Ended<T> {
+    let over = |ended: &Ended<T>| matches!(ended, Ended::Done(_));
     let mut waiting = pin!(waiting);
-    let ended = tokio::select! {
-        ended = &mut waiting => ended,
-        Ok(group) = log_group => {
-            return open(&group, run_id, ctx).beside(waiting, over, ctx.cancelled(), show).await;
-        }
+    let known = async {
+        // The sender lives as long as the wait.
+        let _ = log_group.wait_for(Option::is_some).await;
     };
-    match &ended {
-        // A run that had ended at the first look was not followed yet.
-        Ended::Done(Over { run, .. }) => {
-            let tail = open(&run.log_group, run_id, ctx);
-            tail.beside(ready(ended), over, ctx.cancelled(), show).await
+    let ended = tokio::select! {
+        ended = &mut waiting => Some(ended),
+        () = known => None,
+    };
+    let group = log_group.borrow().clone();
+    match (ended, group) {
+        (None, Some(group)) => open(&group, run_id, ctx).beside(waiting, over, ctx.cancelled(), show).await,
+        // A run that had ended at the first describe was not followed yet.
+        (Some(ended @ Ended::Done(_)), Some(group)) => {
+            open(&group, run_id, ctx).beside(ready(ended), over, ctx.cancelled(), show).await
         }
-        Ended::Deadline(_) | Ended::Cancelled(_) | Ended::Lost(_) => ended,
+        (Some(ended), _) => ended,
+        (None, None) => waiting.await,
     }
 }
 

@@ -79,7 +79,7 @@ pub(crate) fn console(place: &Place, job_name: &str, run_id: Option<&str>) -> St
 
 /// The result on stdout: the run, and how this program came to it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Outcome<'a> {
+pub(crate) struct Shown<'a> {
     /// The run.
     #[serde(flatten)]
     pub(crate) run: &'a Run,
@@ -94,7 +94,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) console_url: &'a str,
 }
 
-impl Outcome<'_> {
+impl Shown<'_> {
     /// A few aligned lines for people; what is not known is left out.
     pub(crate) fn text(&self) -> String {
         let run = self.run;
@@ -201,21 +201,21 @@ mod tests {
         }
     }
 
-    fn outcome(run: &Run) -> Outcome<'_> {
-        Outcome { run, adopted: true, region: "us-east-2", account: None, console_url: "https://c" }
+    fn shown(run: &Run) -> Shown<'_> {
+        Shown { run, adopted: true, region: "us-east-2", account: None, console_url: "https://c" }
     }
 
     #[test]
     fn json_has_every_field_in_every_case() {
         let run = run();
-        let json: serde_json::Value = serde_json::to_value(outcome(&run)).unwrap();
+        let json: serde_json::Value = serde_json::to_value(shown(&run)).unwrap();
         assert_eq!(json["run_id"], "jr_01");
         assert_eq!(json["adopted"], true);
         assert_eq!(json["dpu_seconds"], 122.5);
         assert_eq!(json["error"], serde_json::Value::Null);
         let empty = Run::default();
         let keys = |value: serde_json::Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
-        assert_eq!(keys(json), keys(serde_json::to_value(outcome(&empty)).unwrap()));
+        assert_eq!(keys(json), keys(serde_json::to_value(shown(&empty)).unwrap()));
     }
 
     #[test]
@@ -231,6 +231,6 @@ workers      2 x G.1X
 adopted      yes
 region       us-east-2
 console      https://c";
-        assert_eq!(outcome(&run()).text(), expected);
+        assert_eq!(shown(&run()).text(), expected);
     }
 }

@@ -40,6 +40,7 @@ struct Line<C: Args> {
 /// fields as it likes.
 #[derive(Args, Clone, Debug)]
 #[group(skip)]
+#[expect(clippy::struct_excessive_bools, reason = "flags of a command line")]
 pub(crate) struct Common {
     /// Profile to take credentials from; else AWS_PROFILE, AWS_DEFAULT_PROFILE
     ///
@@ -127,6 +128,31 @@ pub(crate) struct Common {
         env = env::ON_PRIOR_FAILURE, default_value = "report", help_heading = WORK
     )]
     on_prior_failure: OnPriorFailure,
+
+    /// Appended to the idempotency key: names one of several pieces of work in one Job
+    ///
+    /// Two commands of one pod that share an idempotency key are the same work, and the second one is refused if it asks
+    /// for something else. Give each its own step.
+    #[arg(id = "runtime.step", long = "step", value_name = "NAME", env = env::STEP, help_heading = WORK)]
+    step: Option<String>,
+
+    /// What to do where the key's pending or succeeded work differs from what is asked for now
+    ///
+    /// refuse exits with 65 and names the fields that differ. resume takes that work all the same.
+    #[arg(
+        id = "runtime.on-difference", long = "on-difference", value_name = "ACTION",
+        env = env::ON_DIFFERENCE, default_value = "refuse", help_heading = WORK
+    )]
+    on_difference: OnDifference,
+
+    /// Stop the work of the idempotency key and wait for its end; start nothing
+    ///
+    /// Exits with 0 when the work has ended, with 65 if none was found, with 2 if the service has no stop.
+    #[arg(
+        id = "runtime.cancel", long = "cancel", env = env::CANCEL, conflicts_with = "runtime.no-wait",
+        help_heading = WORK
+    )]
+    cancel: bool,
 
     /// What SIGTERM and SIGINT do to the remote work [default: detach with a key, cancel without]
     ///
@@ -244,6 +270,15 @@ pub enum OnPriorFailure {
     Rerun,
 }
 
+/// What to do about work of the key that is other work than what is asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum OnDifference {
+    /// Exit with 65.
+    Refuse,
+    /// Take it all the same.
+    Resume,
+}
+
 /// What SIGTERM and SIGINT do to the remote work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum OnTerminate {
@@ -262,7 +297,11 @@ pub(crate) struct Running {
     pub(crate) check: bool,
     pub(crate) key: Option<String>,
     pub(crate) on_prior_failure: OnPriorFailure,
+    pub(crate) on_difference: OnDifference,
     pub(crate) on_terminate: OnTerminate,
+    /// As the user has said, if they have.
+    pub(crate) on_terminate_typed: Option<OnTerminate>,
+    pub(crate) cancel: bool,
     pub(crate) connect_timeout: Duration,
     pub(crate) read_timeout: Duration,
     pub(crate) completion_index: Option<String>,
@@ -280,12 +319,16 @@ impl Common {
                 .collect::<Result<_, _>>()?;
         }
         self.completion_index = vars.get(env::COMPLETION_INDEX).map(str::to_owned);
-        if let (Some(base), Some(index)) = (&self.idempotency_key, &self.completion_index) {
-            let indexed = format!("{base}-{index}");
-            self.idempotency_key = Some(
-                key(&indexed)
-                    .map_err(|err| format!("--idempotency-key with {}: {err}", env::COMPLETION_INDEX))?,
-            );
+        if self.cancel && self.idempotency_key.is_none() {
+            return Err("--cancel stops the work of an idempotency key: give --idempotency-key".to_owned());
+        }
+        if let Some(base) = &self.idempotency_key {
+            let index = self.completion_index.as_ref().map(|index| format!("-{index}")).unwrap_or_default();
+            let step = self.step.as_ref().map(|step| format!("/{step}")).unwrap_or_default();
+            let whole = key(&format!("{base}{index}{step}")).map_err(|err| {
+                format!("--idempotency-key with {} and --step: {err}", env::COMPLETION_INDEX)
+            })?;
+            self.idempotency_key = Some(whole);
         }
         Ok(())
     }
@@ -369,7 +412,10 @@ impl Common {
             check: self.check,
             key: self.idempotency_key.clone(),
             on_prior_failure: self.on_prior_failure,
+            on_difference: self.on_difference,
             on_terminate: self.on_terminate.unwrap_or(by_key),
+            on_terminate_typed: self.on_terminate,
+            cancel: self.cancel,
             connect_timeout: self.connect_timeout,
             read_timeout: self.read_timeout,
             completion_index: self.completion_index.clone(),

@@ -1,7 +1,7 @@
 //! What a job is given: the configuration of its clients, what the user asked for, and the state of the run.
 
 use crate::Binary;
-use crate::cli::{OnPriorFailure, OnTerminate, Running};
+use crate::cli::{OnDifference, OnPriorFailure, OnTerminate, Running};
 use crate::env;
 use crate::exit::Exit;
 use crate::origin::{Handover, Origin, PlanError};
@@ -44,6 +44,7 @@ pub struct Context {
     running: Running,
     started: Instant,
     pub(crate) interrupted: watch::Sender<Option<Exit>>,
+    interrupted_at: OnceLock<Instant>,
     taken: OnceLock<UnboundedSender<Exit>>,
     pub(crate) console: Arc<Console>,
     pub(crate) last_word: Arc<LastWord>,
@@ -65,7 +66,8 @@ pub(crate) struct Parts {
 impl Context {
     pub(crate) fn new(parts: Parts) -> Self {
         let Parts { binary, sdk, identity, chain, origin, running, started, console, last_word } = parts;
-        let (interrupted, taken) = (watch::Sender::new(None), OnceLock::new());
+        let (interrupted, interrupted_at, taken) =
+            (watch::Sender::new(None), OnceLock::new(), OnceLock::new());
         Self {
             binary,
             sdk,
@@ -75,6 +77,7 @@ impl Context {
             running,
             started,
             interrupted,
+            interrupted_at,
             taken,
             console,
             last_word,
@@ -128,6 +131,21 @@ impl Context {
     /// What a signal does to the remote work.
     pub fn on_terminate(&self) -> OnTerminate {
         self.running.on_terminate
+    }
+
+    /// What a signal does to the remote work, where the user has said so.
+    pub(crate) fn on_terminate_typed(&self) -> Option<OnTerminate> {
+        self.running.on_terminate_typed
+    }
+
+    /// What to do about work of the key that is other work than what is asked for.
+    pub fn on_difference(&self) -> OnDifference {
+        self.running.on_difference
+    }
+
+    /// Whether to stop the key's work instead of starting any.
+    pub fn cancel_earlier(&self) -> bool {
+        self.running.cancel
     }
 
     /// Whether to start only.
@@ -218,7 +236,13 @@ impl Context {
 
     /// Tells the job to end.
     pub(crate) fn interrupt(&self, exit: Exit) {
+        self.interrupted_at.get_or_init(Instant::now);
         self.interrupted.send_replace(Some(exit));
+    }
+
+    /// When the signal came.
+    pub(crate) fn signalled_at(&self) -> Option<Instant> {
+        self.interrupted_at.get().copied()
     }
 
     /// Keeps the remote work for the termination message and the final error, and logs where to look at it.
@@ -342,7 +366,10 @@ pub(crate) mod tests {
                 check: false,
                 key: key.map(str::to_owned),
                 on_prior_failure: OnPriorFailure::Report,
+                on_difference: OnDifference::Refuse,
                 on_terminate: OnTerminate::Cancel,
+                on_terminate_typed: None,
+                cancel: false,
                 connect_timeout: Duration::from_secs(5),
                 read_timeout: Duration::from_secs(30),
                 completion_index: None,

@@ -265,10 +265,8 @@ async fn race<E: Failure>(
     ctx.interrupt(told);
     tokio::select! {
         biased;
-        ended = &mut job => match ended {
-            Ok(report) => report.into(),
-            Err(err) => End { exit: told, ..End::failure(&err) },
-        },
+        // The exit is the job's own: work that has ended by itself is the result, whenever the signal came.
+        ended = &mut job => ended.map_or_else(|err| End::failure(&err), End::from),
         _ = signal() => End::interrupted(told),
         () = sleep(GRACE) => End::interrupted(told),
     }
@@ -349,7 +347,7 @@ mod tests {
             Err::<Report, _>(Stopped)
         };
         let end = race(job, after(&[1]), &ctx).await;
-        assert_eq!((end.exit, end.error.as_deref()), (Exit::Terminated, Some("stopped on request")));
+        assert_eq!((end.exit, end.error.as_deref()), (Exit::Stopped, Some("stopped on request")));
 
         let ctx = context(Duration::from_mins(1), None);
         let job = async {

@@ -28,6 +28,12 @@ pub(crate) const IDEMPOTENCY_KEY: &str = "IDEMPOTENCY_KEY";
 pub const COMPLETION_INDEX: &str = "JOB_COMPLETION_INDEX";
 /// What to do where the key's earlier run failed (twin of `--on-prior-failure`).
 pub(crate) const ON_PRIOR_FAILURE: &str = "JOB_ON_PRIOR_FAILURE";
+/// What to do about work of the key that differs from what is asked for (`--on-difference`).
+pub(crate) const ON_DIFFERENCE: &str = "JOB_ON_DIFFERENCE";
+/// Appended to the key (`--step`).
+pub(crate) const STEP: &str = "JOB_STEP";
+/// Whether to stop the key's work (`--cancel`).
+pub(crate) const CANCEL: &str = "JOB_CANCEL";
 /// What a signal does to the remote work (twin of `--on-terminate`).
 pub(crate) const ON_TERMINATE: &str = "JOB_ON_TERMINATE";
 /// Check and start nothing (twin of `--check`).

@@ -68,6 +68,7 @@ mod origin;
 mod place;
 mod poll;
 mod progress;
+pub mod remote;
 mod report;
 mod signal;
 mod sink;
@@ -78,7 +79,7 @@ mod telemetry;
 mod time;
 
 pub use check::{Check, Survey};
-pub use cli::{OnPriorFailure, OnTerminate, Output, OutputArgs};
+pub use cli::{OnDifference, OnPriorFailure, OnTerminate, Output, OutputArgs};
 pub use context::{Context, Remote, digest};
 pub use entry::{Binary, Credentials, Options, main};
 pub use error::{CallError, Effect, Failure};

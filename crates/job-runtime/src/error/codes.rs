@@ -18,6 +18,8 @@ pub(super) fn is_throttle(code: &str) -> bool {
                 // Of the Redshift Data API: as many statements or sessions as may are active, and one will end.
                 | "ActiveStatementsExceededException"
                 | "ActiveSessionsExceededException"
+                // Of Glue: the account has as many runs as it may have.
+                | "ResourceNumberLimitExceededException"
         )
 }
 
