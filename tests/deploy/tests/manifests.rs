@@ -9,10 +9,11 @@ use deploy::manifest::{
     KUBERNETES, at, deployables, documents, job_spec, of_kind, option, program, render, rendered, seconds,
     sidecars, validate, workload,
 };
+use deploy::pod::skipped_containers;
 use deploy::rules::violations;
 use deploy::{binaries, folders, judge, name, root, run};
 use job_runtime::Exit;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// Writes what every folder renders to, one file each.
 fn render_all() -> (tempfile::TempDir, Vec<PathBuf>) {
@@ -267,6 +268,54 @@ fn every_pod_is_hardened_and_knows_its_job() {
         }
         at(job, "/backoffLimit");
     }
+}
+
+/// A program of others that has a sidecar of ours gets the database and not the AWS token, from which it could take the role.
+#[test]
+fn the_aws_token_is_given_to_our_programs_alone() {
+    let mut others = 0;
+    for folder in deployables() {
+        let documents = documents(&render(&folder));
+        let template = at(job_spec(workload(&documents)).expect("a workload"), "/template");
+        let skipped: Vec<&str> = skipped_containers(template).collect();
+        let pod = at(template, "/spec");
+        for container in
+            [&pod["containers"], &pod["initContainers"]].into_iter().filter_map(Value::as_array).flatten()
+        {
+            let name = at(container, "/name").as_str().expect("a name");
+            let is_others = program(container).is_none();
+            assert_eq!(skipped.contains(&name), is_others, "{}: {name}", folder.display());
+            others += usize::from(is_others);
+        }
+    }
+    assert_eq!(others, 1);
+}
+
+/// The sidecar listens for probes on every address of the pod.
+#[test]
+fn a_network_policy_closes_a_pod_that_listens() {
+    let mut listening = 0;
+    for folder in deployables() {
+        let place = folder.display();
+        let documents = documents(&render(&folder));
+        let template = at(job_spec(workload(&documents)).expect("a workload"), "/template");
+        if !sidecars(&template["spec"]).any(|sidecar| option(sidecar, "--health-listen").is_some()) {
+            assert!(of_kind(&documents, "NetworkPolicy").is_none(), "{place}");
+            continue;
+        }
+        listening += 1;
+        let policy =
+            of_kind(&documents, "NetworkPolicy").unwrap_or_else(|| panic!("{place} has no NetworkPolicy"));
+        for (label, value) in at(policy, "/spec/podSelector/matchLabels").as_object().expect("labels") {
+            assert_eq!(template["metadata"]["labels"][label], *value, "{place}");
+        }
+        assert_eq!(policy["spec"]["policyTypes"], json!(["Ingress"]), "{place}");
+        // kustomize leaves out an empty list; nothing listed is nothing let in.
+        let allowed = policy["spec"]["ingress"].as_array().map_or(0, Vec::len);
+        assert_eq!(allowed, 0, "{place}");
+        assert_eq!(policy["metadata"]["namespace"], workload(&documents)["metadata"]["namespace"], "{place}");
+    }
+    assert_eq!(listening, 1);
 }
 
 /// kustomize drops a patch without a word where its target is not there: what each component adds must be in what uses it.
