@@ -249,6 +249,47 @@ def redshift(do):
         do.refused("ValidationException", "redshift-data", operation, NextToken="no-page-of-anything")
 
 
+def stepfunctions(do):
+    def machine(name):
+        return {"stateMachineArn": f"arn:aws:states:us-east-2:{ACCOUNT}:stateMachine:{name}"}
+
+    nightly, broken, quick, nowhere = map(machine, ("nightly-workflow", "broken-workflow", "quick-workflow", "nowhere"))
+    told = do("stepfunctions", "DescribeStateMachine", **nightly)
+    expect((told["name"], told["type"]), ("nightly-workflow", "STANDARD"), "the state machine")
+    first = do("stepfunctions", "StartExecution", name="one", input='{"day": 1}', **nightly)
+    again = do("stepfunctions", "StartExecution", name="one", input='{"day": 1}', **nightly)
+    members = ("executionArn", "startDate")
+    expect([again[member] for member in members], [first[member] for member in members], "the same execution")
+    do.refused("ExecutionAlreadyExists", "stepfunctions", "StartExecution", name="one", input='{"day": 2}', **nightly)
+    arn = {"executionArn": first["executionArn"]}
+    expect(do("stepfunctions", "DescribeExecution", **arn)["input"], '{"day": 1}', "its input")
+    do("stepfunctions", "StopExecution", error="Judged", cause="enough", **arn)
+    told = do("stepfunctions", "DescribeExecution", **arn)
+    expect((told["status"], told["error"]), ("ABORTED", "Judged"), "the execution that was stopped")
+    listed = do("stepfunctions", "ListExecutions", statusFilter="ABORTED", **nightly)["executions"]
+    expect([told["name"] for told in listed], ["one"], "the executions")
+    do.refused("ExecutionAlreadyExists", "stepfunctions", "StartExecution", name="one", input='{"day": 1}', **nightly)
+
+    failed = do("stepfunctions", "StartExecution", **broken)["executionArn"]
+    until(lambda: do("stepfunctions", "DescribeExecution", executionArn=failed)["status"],
+          lambda status: status == "FAILED")
+    history = do("stepfunctions", "GetExecutionHistory", executionArn=failed, reverseOrder=True)["events"]
+    expect([event["type"] for event in history[:2]], ["ExecutionFailed", "TaskFailed"], "its last events")
+    do("stepfunctions", "RedriveExecution", executionArn=failed)
+    told = do("stepfunctions", "DescribeExecution", executionArn=failed)
+    expect((told["status"], told["redriveCount"]), ("RUNNING", 1), "the execution that was redriven")
+    do.refused("ExecutionNotRedrivable", "stepfunctions", "RedriveExecution", executionArn=failed)
+
+    answer = do("stepfunctions", "StartSyncExecution", input='{"a": 1}', **quick)
+    expect((answer["status"], json.loads(answer["output"])), ("SUCCEEDED", {"a": 1}), "the result")
+    do.refused("StateMachineTypeNotSupported", "stepfunctions", "StartSyncExecution", **nightly)
+    for operation in ("DescribeStateMachine", "StartExecution", "ListExecutions"):
+        do.refused("StateMachineDoesNotExist", "stepfunctions", operation, **nowhere)
+    unknown = {"executionArn": first["executionArn"].replace(":one", ":two")}
+    for operation in ("DescribeExecution", "StopExecution", "GetExecutionHistory"):
+        do.refused("ExecutionDoesNotExist", "stepfunctions", operation, **unknown)
+
+
 def secretsmanager(do):
     told = do("secretsmanager", "DescribeSecret", SecretId="orders-db")
     secret = do("secretsmanager", "GetSecretValue", SecretId="orders-db")
@@ -327,7 +368,7 @@ def instance_metadata(_):
     expect(status_of(f"{url}/latest/api/token", None), 400, "a token without its life")
 
 
-SERVICES = [sts, glue, logs, aws_lambda, s3, sagemaker, redshift, secretsmanager, mwaa, eks, container_credentials,
+SERVICES = [sts, glue, logs, aws_lambda, s3, sagemaker, redshift, stepfunctions, secretsmanager, mwaa, eks, container_credentials,
             instance_metadata]
 
 

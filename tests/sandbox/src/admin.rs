@@ -23,6 +23,7 @@ struct Query {
     function: String,
     endpoint: String,
     environment: String,
+    machine: String,
     bucket: String,
     key: String,
     secret: String,
@@ -116,6 +117,11 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
         ("PUT", "secret") => {
             let value = String::from_utf8_lossy(&incoming.body).into_owned();
             written(&json!({ "version": cloud.rotate_secret(&query.secret, value)? }))
+        }
+        ("GET", "executions") => written(&cloud.machine_executions(&query.machine).ok_or(Refused::Unknown)?),
+        ("DELETE", "executions") => {
+            cloud.stop_execution(&query.id)?;
+            done()
         }
         ("GET", "dag-runs") => written(&cloud.dag_runs(&query.environment).ok_or(Refused::Unknown)?),
         ("GET", "objects") => written(&cloud.objects(&query.bucket).ok_or(Refused::Unknown)?),

@@ -25,6 +25,7 @@ use crate::s3::{Object, S3};
 use crate::sagemaker::{EndpointCourse, Inference, SageMaker, TrainingCourse, TrainingJob};
 use crate::secretsmanager::{SecretValue, Secrets};
 use crate::sigv4::SigningKeys;
+use crate::stepfunctions::{ExecutionScript, MachineExecution, StartWish, StepFunctions, Stop};
 use crate::world::World;
 
 /// The state of all services. Where two locks are held, they are taken in the order of the fields.
@@ -39,6 +40,7 @@ pub(crate) struct Cloud {
     lambda: Mutex<Lambda>,
     sagemaker: Mutex<SageMaker>,
     mwaa: Mutex<Mwaa>,
+    stepfunctions: Mutex<StepFunctions>,
     redshift: Arc<Redshift>,
     secrets: Mutex<Secrets>,
     s3: Mutex<S3>,
@@ -76,6 +78,7 @@ impl Cloud {
             lambda: Mutex::new(Lambda::new(&world.lambda, &world)),
             sagemaker: Mutex::new(SageMaker::new(&world.sagemaker, &world)),
             mwaa: Mutex::new(Mwaa::new(&world.mwaa, &world.region)),
+            stepfunctions: Mutex::new(StepFunctions::new(&world, now)),
             redshift: Arc::new(Redshift::new(&world.redshift, clock.clone())),
             secrets: Mutex::new(secrets),
             s3: Mutex::new(S3::new(&world.s3, &world, now)),
@@ -112,6 +115,10 @@ impl Cloud {
 
     pub(crate) fn mwaa(&self) -> MutexGuard<'_, Mwaa> {
         lock(&self.mwaa)
+    }
+
+    pub(crate) fn stepfunctions(&self) -> MutexGuard<'_, StepFunctions> {
+        lock(&self.stepfunctions)
     }
 
     /// The Data API, which has a lock of its own, taken last and alone.
@@ -293,6 +300,39 @@ impl Cloud {
         Some(self.mwaa().named(environment)?.list(&self.clock))
     }
 
+    /// The executions of a state machine; `None` where there is no such state machine.
+    pub(crate) fn machine_executions(&self, machine: &str) -> Option<Vec<MachineExecution>> {
+        Some(self.stepfunctions().named(machine)?.list(&self.clock))
+    }
+
+    /// Starts an execution without a request, and returns its ARN.
+    pub(crate) fn start_execution(&self, machine: &str, name: &str, input: String) -> Result<String, Error> {
+        let mut state = self.stepfunctions();
+        let known = state.named(machine).ok_or_else(|| no_machine(machine))?;
+        let wish = StartWish { name: Some(name.into()), input, trace_header: None, qualifier: None };
+        Ok(known.start(wish, self.clock.now()).arn.clone())
+    }
+
+    /// Stops an execution without a request.
+    pub(crate) fn stop_execution(&self, arn: &str) -> Result<(), Error> {
+        let mut state = self.stepfunctions();
+        let mut all = state.machines.iter_mut().flat_map(|known| &mut known.executions);
+        let execution = all.find(|execution| execution.arn == arn);
+        let execution = execution.ok_or_else(|| Error::World(format!("no execution `{arn}`")))?;
+        execution.stop(Stop { at: self.clock.now(), error: None, cause: None });
+        Ok(())
+    }
+
+    /// The script of a state machine's executions from now on.
+    pub(crate) fn set_execution_script(&self, machine: &str, script: ExecutionScript) -> Result<(), Error> {
+        if script.steps.is_empty() {
+            return Err(Error::World("a script needs a step".into()));
+        }
+        let mut state = self.stepfunctions();
+        state.named(machine).ok_or_else(|| no_machine(machine))?.machine.scripts = vec![script];
+        Ok(())
+    }
+
     /// Cancels a statement for nobody in particular.
     pub(crate) fn cancel_statement(&self, id: &str) -> Result<(), Error> {
         let code = "ValidationException".into();
@@ -334,6 +374,10 @@ impl Cloud {
 
 fn no_bucket(bucket: &str) -> Error {
     Error::World(format!("no bucket `{bucket}`"))
+}
+
+fn no_machine(machine: &str) -> Error {
+    Error::World(format!("no state machine `{machine}`"))
 }
 
 fn no_job(job: &str) -> Error {

@@ -178,7 +178,7 @@ struct Handling<'a> {
 impl Handling<'_> {
     fn run(&mut self) -> (Answer, Delivery) {
         let Some((service, operation)) = Service::route(self.cloud, self.incoming) else {
-            let protocol = Protocol::Json { target: "", message: "message" };
+            let protocol = Protocol::Json { version: "1.1", target: "", message: "message" };
             let refusal = Refusal { status: 404, ..protocol.unknown_operation("") };
             self.seen.operation = format!("{} {}", self.incoming.method, self.incoming.path);
             return (protocol.refuse(&refusal, self.request_id), Delivery::Now);

@@ -20,6 +20,7 @@ use crate::record::Call;
 use crate::redshift::Statement;
 use crate::sagemaker::{EndpointCourse, Inference, TrainingCourse, TrainingJob};
 use crate::server::{Port, listen};
+use crate::stepfunctions::{ExecutionScript, MachineExecution};
 use crate::world::World;
 use crate::{Error, tls};
 
@@ -290,6 +291,40 @@ impl Sandbox {
     /// [`Error::World`] where there is no secret of this name.
     pub fn rotate_secret(&self, name: &str, value: impl Into<String>) -> Result<String, Error> {
         self.cloud.rotate_secret(name, value.into())
+    }
+
+    /// The executions of a Step Functions state machine that were really started, oldest first.
+    pub fn machine_executions(&self, machine: &str) -> Vec<MachineExecution> {
+        self.cloud.machine_executions(machine).unwrap_or_default()
+    }
+
+    /// Starts an execution of a state machine as if someone else did, and returns its ARN.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such state machine.
+    pub fn start_execution(
+        &self,
+        machine: &str,
+        name: &str,
+        input: impl Into<String>,
+    ) -> Result<String, Error> {
+        self.cloud.start_execution(machine, name, input.into())
+    }
+
+    /// Stops an execution of a state machine as if someone else did; one that has ended stays as it is.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such execution.
+    pub fn stop_execution(&self, arn: &str) -> Result<(), Error> {
+        self.cloud.stop_execution(arn)
+    }
+
+    /// The script of every execution of a state machine from now on.
+    ///
+    /// # Errors
+    /// [`Error::World`] where there is no such state machine or the script has no step.
+    pub fn set_execution_script(&self, machine: &str, script: ExecutionScript) -> Result<(), Error> {
+        self.cloud.set_execution_script(machine, script)
     }
 
     /// The DAG runs of an MWAA environment that were really created, oldest first.

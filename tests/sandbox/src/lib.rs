@@ -46,6 +46,7 @@ mod secretsmanager;
 mod server;
 mod service;
 mod sigv4;
+mod stepfunctions;
 mod sts;
 mod tls;
 mod wire;
@@ -77,6 +78,9 @@ pub use sagemaker::{
 };
 pub use secretsmanager::{Secret, SecretsManagerWorld};
 pub use service::{Operation, operations};
+pub use stepfunctions::{
+    ExecutionScript, ExecutionStep, MachineExecution, StateMachine, StateMachineType, StepFunctionsWorld,
+};
 pub use world::{Account, ContainerCredentials, InstanceMetadata, Issuer, Role, Trust, User, World};
 
 /// Why a sandbox does not start, or does not do what it is told.

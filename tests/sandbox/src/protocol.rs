@@ -22,8 +22,10 @@ const STS_VERSION: &str = "2011-06-15";
 pub(crate) enum Protocol {
     /// awsQuery: a form in, XML out.
     Query,
-    /// awsJson1.1.
+    /// awsJson1.0 and awsJson1.1.
     Json {
+        /// 1.0 or 1.1.
+        version: &'static str,
         /// Prefix of `X-Amz-Target`.
         target: &'static str,
         /// How its errors spell the member with the text.
@@ -58,7 +60,7 @@ impl Protocol {
             }
             Self::Json { .. } => {
                 let content_type = incoming.header("content-type").unwrap_or_default();
-                if !content_type.starts_with("application/x-amz-json-1.1") {
+                if !content_type.starts_with(self.json_type()) {
                     return Err(self.unknown_operation(""));
                 }
                 let parsed: Result<Map<String, Value>, _> = serde_json::from_slice(&incoming.body);
@@ -79,7 +81,7 @@ impl Protocol {
     pub(crate) fn accept(self, body: String) -> Answer {
         let content_type = match self {
             Self::Query => "text/xml",
-            Self::Json { .. } => "application/x-amz-json-1.1",
+            Self::Json { .. } => self.json_type(),
             Self::Rest { .. } => "application/json",
             Self::S3 => "application/xml",
             Self::Document { content_type } => content_type,
@@ -103,11 +105,12 @@ impl Protocol {
             }
             Self::Json { message: member, .. } => {
                 let member = if *by_service { member } else { "message" };
-                let mut error = json!({ "__type": code, member: message });
+                let namespace = if *by_service { self.namespace(code) } else { "" };
+                let mut error = json!({ "__type": format!("{namespace}{code}"), member: message });
                 for (name, value) in members {
                     error[*name] = value.clone();
                 }
-                ("application/x-amz-json-1.1", error.to_string())
+                (self.json_type(), error.to_string())
             }
             Self::Rest { lower, typed } => {
                 let capital = *by_service && !lower.contains(&code.as_str());
@@ -126,6 +129,26 @@ impl Protocol {
         };
         let headers = refusal.headers.iter().map(|(name, value)| ((*name).into(), value.clone())).collect();
         Answer { error: Some(code.clone()), headers, ..Answer::new(content_type, body).status(*status) }
+    }
+
+    fn json_type(self) -> &'static str {
+        match self {
+            Self::Json { version: "1.0", .. } => "application/x-amz-json-1.0",
+            _ => "application/x-amz-json-1.1",
+        }
+    }
+
+    /// What stands before the code in `__type`: services of awsJson1.0 name the model there.
+    fn namespace(self, code: &str) -> &'static str {
+        match self {
+            Self::Json { version: "1.0", .. } if code == "ValidationException" => {
+                "com.amazon.coral.validate#"
+            }
+            Self::Json { version: "1.0", target: "AWSStepFunctions", .. } => {
+                "com.amazonaws.swf.service.v2.model#"
+            }
+            _ => "",
+        }
     }
 
     /// A request that is not authentic.
@@ -276,7 +299,7 @@ mod tests {
     #[test]
     fn refusals() {
         let refusal = Refusal::new(400, "X", "a < b");
-        let glue = Protocol::Json { target: "AWSGlue", message: "Message" };
+        let glue = Protocol::Json { version: "1.1", target: "AWSGlue", message: "Message" };
         let body = |protocol: Protocol, refusal: &Refusal| {
             String::from_utf8(protocol.refuse(refusal, "r-1").content.bytes().to_vec()).unwrap()
         };

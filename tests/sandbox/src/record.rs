@@ -12,7 +12,7 @@ use crate::rds::Login;
 #[derive(Clone, Debug, Serialize)]
 pub struct Call {
     /// Service in lower case: `sts`, `glue`, `logs`, `lambda`, `s3`, `sagemaker-runtime`, `sagemaker`,
-    /// `redshift-data`, `secretsmanager`, `mwaa`, `mwaa-web-server`, `container-credentials`, `instance-metadata`;
+    /// `redshift-data`, `stepfunctions`, `secretsmanager`, `mwaa`, `mwaa-web-server`, `container-credentials`, `instance-metadata`;
     /// `unknown` otherwise.
     pub service: String,
     /// Operation, as the service names it; method and path where no service is known.

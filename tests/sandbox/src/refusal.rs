@@ -84,6 +84,17 @@ impl Constraints {
         }
     }
 
+    /// Size in bytes; the value itself is not repeated.
+    pub(crate) fn bytes(&mut self, member: &str, value: &str, max: usize) {
+        if value.len() > max {
+            self.fail(
+                member,
+                None,
+                &format!("have size less than or equal to {max} bytes in UTF-8 encoding"),
+            );
+        }
+    }
+
     /// All characters must be of a kind; `pattern` is how the model writes it.
     pub(crate) fn pattern(
         &mut self,

@@ -15,7 +15,8 @@ use crate::protocol::Protocol;
 use crate::refusal::Refusal;
 use crate::rest::Route;
 use crate::{
-    container, eks, glue, lambda, logs, metadata, mwaa, redshift, s3, sagemaker, secretsmanager, sts,
+    container, eks, glue, lambda, logs, metadata, mwaa, redshift, s3, sagemaker, secretsmanager,
+    stepfunctions, sts,
 };
 
 /// A service that the sandbox plays.
@@ -29,6 +30,7 @@ pub(crate) enum Service {
     SageMakerRuntime,
     SageMaker,
     RedshiftData,
+    StepFunctions,
     SecretsManager,
     Mwaa,
     MwaaWebServer,
@@ -65,6 +67,7 @@ impl Service {
         Self::SageMakerRuntime,
         Self::SageMaker,
         Self::RedshiftData,
+        Self::StepFunctions,
         Self::SecretsManager,
         Self::Mwaa,
         Self::MwaaWebServer,
@@ -114,6 +117,7 @@ impl Service {
             Self::SageMakerRuntime => "sagemaker-runtime",
             Self::SageMaker => "sagemaker",
             Self::RedshiftData => "redshift-data",
+            Self::StepFunctions => "stepfunctions",
             Self::SecretsManager => "secretsmanager",
             Self::Mwaa => "mwaa",
             Self::MwaaWebServer => "mwaa-web-server",
@@ -128,6 +132,7 @@ impl Service {
         match self {
             Self::SageMakerRuntime => "sagemaker",
             Self::Mwaa => "airflow",
+            Self::StepFunctions => "states",
             other => other.name(),
         }
     }
@@ -135,14 +140,21 @@ impl Service {
     pub(crate) fn protocol(self) -> Protocol {
         match self {
             Self::Sts => Protocol::Query,
-            Self::Glue => Protocol::Json { target: "AWSGlue", message: "Message" },
-            Self::Logs => Protocol::Json { target: "Logs_20140328", message: "message" },
+            Self::Glue => Protocol::Json { version: "1.1", target: "AWSGlue", message: "Message" },
+            Self::Logs => Protocol::Json { version: "1.1", target: "Logs_20140328", message: "message" },
             Self::Lambda => Protocol::Rest { lower: lambda::LOWER_CASE, typed: true },
             Self::S3 => Protocol::S3,
             Self::SageMakerRuntime => Protocol::Rest { lower: &[], typed: false },
-            Self::SageMaker => Protocol::Json { target: "SageMaker", message: "Message" },
-            Self::RedshiftData => Protocol::Json { target: "RedshiftData", message: "Message" },
-            Self::SecretsManager => Protocol::Json { target: "secretsmanager", message: "Message" },
+            Self::SageMaker => Protocol::Json { version: "1.1", target: "SageMaker", message: "Message" },
+            Self::RedshiftData => {
+                Protocol::Json { version: "1.1", target: "RedshiftData", message: "Message" }
+            }
+            Self::StepFunctions => {
+                Protocol::Json { version: "1.0", target: "AWSStepFunctions", message: "message" }
+            }
+            Self::SecretsManager => {
+                Protocol::Json { version: "1.1", target: "secretsmanager", message: "Message" }
+            }
             Self::Mwaa => Protocol::Rest { lower: mwaa::LOWER_CASE, typed: false },
             Self::MwaaWebServer => Protocol::Document { content_type: "text/html" },
             Self::Eks => Protocol::Rest { lower: eks::LOWER_CASE, typed: false },
@@ -161,6 +173,7 @@ impl Service {
             Self::SageMakerRuntime => sagemaker::runtime::OPERATIONS,
             Self::SageMaker => sagemaker::training::OPERATIONS,
             Self::RedshiftData => redshift::OPERATIONS,
+            Self::StepFunctions => stepfunctions::OPERATIONS,
             Self::SecretsManager => secretsmanager::OPERATIONS,
             Self::Mwaa => mwaa::OPERATIONS,
             Self::MwaaWebServer => mwaa::web::OPERATIONS,
@@ -203,9 +216,12 @@ impl Service {
     pub(crate) fn throttled(self) -> Refusal {
         match self {
             Self::Sts => Refusal::new(400, "Throttling", "Rate exceeded"),
-            Self::Glue | Self::Logs | Self::SageMakerRuntime | Self::SageMaker | Self::SecretsManager => {
-                Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded")
-            }
+            Self::Glue
+            | Self::Logs
+            | Self::SageMakerRuntime
+            | Self::SageMaker
+            | Self::SecretsManager
+            | Self::StepFunctions => Refusal::at_the_door(400, "ThrottlingException", "Rate exceeded"),
             Self::RedshiftData => redshift::throttled(),
             Self::S3 => s3::slow_down(),
             Self::Eks => Refusal::new(429, "ThrottlingException", "Rate exceeded"),
@@ -231,6 +247,7 @@ impl Service {
                 sagemaker::training::answer(cloud, request).map(|value| accept(value.to_string()))
             }
             Self::RedshiftData => redshift::answer(cloud, request),
+            Self::StepFunctions => stepfunctions::answer(cloud, request),
             Self::SecretsManager => {
                 secretsmanager::answer(cloud, request).map(|value| accept(value.to_string()))
             }

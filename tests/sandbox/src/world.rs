@@ -18,6 +18,7 @@ use crate::redshift::RedshiftWorld;
 use crate::s3::S3World;
 use crate::sagemaker::{Endpoint, SageMakerWorld};
 use crate::secretsmanager::SecretsManagerWorld;
+use crate::stepfunctions::StepFunctionsWorld;
 
 /// The AWS that a sandbox plays: accounts, identity providers, roles, services, faults.
 ///
@@ -61,6 +62,9 @@ pub struct World {
     /// Redshift clusters and workgroups, and what becomes of statements.
     #[serde(default)]
     pub redshift: RedshiftWorld,
+    /// Step Functions state machines.
+    #[serde(default)]
+    pub stepfunctions: StepFunctionsWorld,
     /// Databases with IAM authentication.
     #[serde(default)]
     pub rds: RdsWorld,
@@ -233,7 +237,8 @@ impl World {
         let homes = jobs.chain(functions).chain(endpoints).chain(buckets).chain(groups);
         let environments = self.mwaa.environments.iter().map(|one| (&one.account, &one.region));
         let homes = homes.chain(clusters).chain(workgroups).chain(databases).chain(secrets);
-        let homes = homes.chain(environments).chain(eks);
+        let machines = self.stepfunctions.state_machines.iter().map(|one| (&one.account, &one.region));
+        let homes = homes.chain(environments).chain(eks).chain(machines);
         homes.map(|(account, region)| (account.as_str(), region.as_deref())).collect()
     }
 
@@ -285,6 +290,7 @@ impl World {
         self.rds.check()?;
         self.secretsmanager.check()?;
         self.mwaa.check()?;
+        self.stepfunctions.check()?;
         self.sagemaker.endpoints.iter().try_for_each(Endpoint::check)?;
         if self.sagemaker.training_courses.iter().any(|course| course.steps.is_empty()) {
             return wrong("a training course needs a step".into());

@@ -11,6 +11,7 @@ mod redshift;
 mod s3;
 mod sagemaker;
 mod secretsmanager;
+mod stepfunctions;
 mod sts;
 mod training;
 mod wire;
@@ -87,7 +88,8 @@ impl Bench {
         set("host", "127.0.0.1:4566");
         match target {
             Some(target) => {
-                set("content-type", "application/x-amz-json-1.1");
+                let version = if service == "states" { "1.0" } else { "1.1" };
+                set("content-type", &format!("application/x-amz-json-{version}"));
                 set("x-amz-target", target);
             }
             None => {
@@ -140,6 +142,7 @@ impl Bench {
             Some("SageMaker") => "sagemaker",
             Some("RedshiftData") => "redshift-data",
             Some("secretsmanager") => "secretsmanager",
+            Some("AWSStepFunctions") => "states",
             _ => "logs",
         };
         let body = parameters.to_string();
