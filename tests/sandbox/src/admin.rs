@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::cloud::Cloud;
 use crate::dispatch::Incoming;
 use crate::rds::{self, Knock, LoginRefusal};
+use crate::work::WorkKind;
 
 /// Paths below this are the sandbox's own.
 pub(crate) const PREFIX: &str = "/_sandbox/";
@@ -28,6 +29,7 @@ struct Query {
     key: String,
     secret: String,
     id: String,
+    kind: String,
     resource: String,
     port: String,
     issuer: String,
@@ -117,6 +119,10 @@ fn work(cloud: &Cloud, incoming: &Incoming) -> Result<Bytes, Refused> {
         ("PUT", "secret") => {
             let value = String::from_utf8_lossy(&incoming.body).into_owned();
             written(&json!({ "version": cloud.rotate_secret(&query.secret, value)? }))
+        }
+        ("GET", "work") => {
+            let kind = WorkKind::deserialize(json!(query.kind))?;
+            written(&cloud.work(kind))
         }
         ("GET", "executions") => written(&cloud.machine_executions(&query.machine).ok_or(Refused::Unknown)?),
         ("DELETE", "executions") => {

@@ -24,7 +24,7 @@ use crate::service::{Request, Service};
 use crate::sigv4::{Claim, Signed};
 
 /// A request as it came.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Incoming {
     pub(crate) method: String,
     /// As in the request line.
@@ -53,6 +53,43 @@ pub(crate) struct Reply {
     /// The work is done by then.
     pub(crate) ready: Ready,
     pub(crate) delivery: Delivery,
+    /// A request that has not taken effect yet.
+    pub(crate) late: Option<Late>,
+}
+
+/// A request that takes effect when its response has been lost already.
+#[derive(Debug)]
+pub(crate) struct Late {
+    due: OffsetDateTime,
+    service: Service,
+    operation: String,
+    parameters: Value,
+    caller: Option<Arc<Caller>>,
+    region: String,
+    id: String,
+    incoming: Incoming,
+}
+
+impl Late {
+    /// Waits until it is due.
+    pub(crate) async fn wait(&self, cloud: &Cloud) {
+        Ready::At(self.due).wait(cloud).await;
+    }
+
+    /// Does the work; the response is lost.
+    pub(crate) fn work(&self, cloud: &Cloud) {
+        let request = Request {
+            service: self.service,
+            operation: &self.operation,
+            parameters: &self.parameters,
+            caller: self.caller.clone(),
+            region: &self.region,
+            id: &self.id,
+            now: cloud.clock.now(),
+            incoming: &self.incoming,
+        };
+        let _ = self.service.answer(cloud, &request);
+    }
 }
 
 /// How an answer is delivered once the work is done.
@@ -123,10 +160,11 @@ impl Incoming {
 pub(crate) fn dispatch(cloud: &Cloud, incoming: &Incoming) -> Reply {
     let request_id = uuid();
     let at = cloud.clock.elapsed();
+    let now = cloud.clock.now();
     let mut handling =
-        Handling { cloud, incoming, request_id: &request_id, now: cloud.clock.now(), seen: Seen::default() };
+        Handling { cloud, incoming, request_id: &request_id, now, seen: Seen::default(), late: None };
     let (answer, delivery) = handling.run();
-    let seen = handling.seen;
+    let (seen, late) = (handling.seen, handling.late);
     cloud.called(Call {
         service: seen.service.map_or("unknown", Service::name).into(),
         operation: seen.operation,
@@ -152,7 +190,7 @@ pub(crate) fn dispatch(cloud: &Cloud, incoming: &Incoming) -> Reply {
     if let Some(life) = incoming.headers.get(metadata::LIFE_HEADER) {
         response.headers_mut().insert(metadata::LIFE_HEADER, life.clone());
     }
-    Reply { response, ready, delivery }
+    Reply { response, ready, delivery, late }
 }
 
 /// What has been found out about a request so far.
@@ -173,6 +211,7 @@ struct Handling<'a> {
     request_id: &'a str,
     now: OffsetDateTime,
     seen: Seen,
+    late: Option<Late>,
 }
 
 impl Handling<'_> {
@@ -207,6 +246,19 @@ impl Handling<'_> {
             Some(FaultKind::Throttle) => return (refuse(service.throttled()), Delivery::Now),
             Some(FaultKind::ResetBefore) => return (protocol.accept(String::new()), Delivery::Reset),
             Some(FaultKind::Hang) => return (protocol.accept(String::new()), Delivery::Never),
+            Some(FaultKind::Late(time)) => {
+                self.late = Some(Late {
+                    due: self.now + *time,
+                    service,
+                    operation,
+                    parameters,
+                    caller: self.seen.caller.clone(),
+                    region: self.seen.region.clone(),
+                    id: self.request_id.into(),
+                    incoming: self.incoming.clone(),
+                });
+                return (protocol.accept(String::new()), Delivery::Reset);
+            }
             _ => {}
         }
 

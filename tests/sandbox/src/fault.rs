@@ -81,6 +81,8 @@ pub enum FaultKind {
     HangThenReset(#[serde(with = "humantime_serde")] Duration),
     /// The work is done, the answer comes after this long.
     Slow(#[serde(with = "humantime_serde")] Duration),
+    /// The connection is reset at once, and the request takes effect this long after that, by the sandbox's clock.
+    Late(#[serde(with = "humantime_serde")] Duration),
     /// The work is done, the answer is 200 with a body in no known format.
     Garbage,
     /// The work is done, the answer breaks off in the middle of its body; one without a body is a reset.
@@ -134,6 +136,7 @@ impl FaultKind {
             Self::HangAfter => "hang_after",
             Self::HangThenReset(_) => "hang_then_reset",
             Self::Slow(_) => "slow",
+            Self::Late(_) => "late",
             Self::Garbage => "garbage",
             Self::Truncated => "truncated",
             Self::Mutated(_) => "mutated",
@@ -218,6 +221,8 @@ mod tests {
         let known: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
         let mut examples: Vec<_> = FaultKind::examples().iter().map(FaultKind::name).collect();
         examples.dedup();
+        // What comes of this one depends on when a client looks for the work.
+        examples.insert(examples.len() - 2, FaultKind::Late(Duration::ZERO).name());
         // What comes of this one, nobody can foretell; the matrix has it besides.
         examples.push(FaultKind::Mutated(0).name());
         assert_eq!(examples, known, "{message}");

@@ -21,6 +21,7 @@ use crate::redshift::Statement;
 use crate::sagemaker::{EndpointCourse, Inference, TrainingCourse, TrainingJob};
 use crate::server::{Port, listen};
 use crate::stepfunctions::{ExecutionScript, MachineExecution};
+use crate::work::{Effects, Work, WorkKind};
 use crate::world::World;
 use crate::{Error, tls};
 
@@ -330,6 +331,16 @@ impl Sandbox {
     /// The DAG runs of an MWAA environment that were really created, oldest first.
     pub fn dag_runs(&self, environment: &str) -> Vec<DagRun> {
         self.cloud.dag_runs(environment).unwrap_or_default()
+    }
+
+    /// All work of a kind that was really started, by whomever: by resource, the oldest first.
+    pub fn work(&self, kind: WorkKind) -> Vec<Work> {
+        self.cloud.work(kind)
+    }
+
+    /// How often work of a kind was really started and stopped, and ends were replaced, by whomever.
+    pub fn effects(&self, kind: WorkKind) -> Effects {
+        Effects::of(&self.work(kind))
     }
 
     /// The data of an S3 object, if it is there.

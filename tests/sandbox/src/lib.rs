@@ -50,6 +50,7 @@ mod stepfunctions;
 mod sts;
 mod tls;
 mod wire;
+mod work;
 mod world;
 
 #[cfg(test)]
@@ -81,6 +82,7 @@ pub use service::{Operation, operations};
 pub use stepfunctions::{
     ExecutionScript, ExecutionStep, MachineExecution, StateMachine, StateMachineType, StepFunctionsWorld,
 };
+pub use work::{Effects, Work, WorkKind};
 pub use world::{Account, ContainerCredentials, InstanceMetadata, Issuer, Role, Trust, User, World};
 
 /// Why a sandbox does not start, or does not do what it is told.

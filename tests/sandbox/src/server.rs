@@ -121,12 +121,19 @@ impl Session {
         if incoming.path.starts_with(admin::PREFIX) {
             return Ok(admin::answer(&self.cloud, &incoming).map(Outgoing::whole));
         }
-        let reply = dispatch(&self.cloud, &incoming);
+        let mut reply = dispatch(&self.cloud, &incoming);
+        if let Some(late) = reply.late.take() {
+            let cloud = self.cloud.clone();
+            tokio::spawn(async move {
+                late.wait(&cloud).await;
+                late.work(&cloud);
+            });
+        }
         self.deliver(reply).await
     }
 
     async fn deliver(self, reply: Reply) -> Result<Response<Outgoing>, Broken> {
-        let Reply { mut response, ready, delivery } = reply;
+        let Reply { mut response, ready, delivery, .. } = reply;
         if let Delivery::ResetIn(time) = delivery {
             tokio::time::sleep(time).await;
             return self.reset();

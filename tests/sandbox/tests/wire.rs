@@ -215,3 +215,23 @@ fn it_ends_when_it_is_dropped() {
     assert!(TcpStream::connect(url.split("//").last().unwrap()).is_err());
     assert!(matches!(hanging.read(&mut [0; 16]), Ok(0) | Err(_)));
 }
+
+/// A request that is late takes effect although its connection is gone.
+#[test]
+fn a_late_request_takes_effect_after_its_reset() {
+    let sandbox = start();
+    let late = FaultKind::Late(Duration::from_mins(10));
+    sandbox.add_fault(Fault::new("sts", "AssumeRoleWithWebIdentity", late)).unwrap();
+    let before = sandbox.secrets().len();
+    let outcome = exchange(&mut connect(&sandbox.url()), &assume_role(&sandbox, "/"));
+    assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::ConnectionReset);
+    // The token of the request is a secret, too.
+    assert_eq!(sandbox.secrets().len(), before + 1);
+    sandbox.advance(Duration::from_mins(10));
+    let begun = Instant::now();
+    while sandbox.secrets().len() < before + 3 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "no session was made");
+        exchange(&mut connect(&sandbox.url()), "GET /_sandbox/calls HTTP/1.1\r\nhost: sandbox\r\n\r\n")
+            .unwrap();
+    }
+}

@@ -22,6 +22,7 @@
 mod authority;
 pub mod contract;
 mod database;
+mod effects;
 mod moto;
 mod outcome;
 mod postgres;
@@ -35,7 +36,9 @@ pub use outcome::Outcome;
 pub use postgres::Postgres;
 pub use process::Running;
 pub use rustix::process::Signal;
-pub use sandbox::{Call, Course, Fault, FaultKind, LoginRefusal, Sandbox, Step, World};
+pub use sandbox::{
+    Call, Course, Effects, Fault, FaultKind, LoginRefusal, Sandbox, Step, Work, WorkKind, World,
+};
 pub use server::Shutdown;
 pub use site::{Site, Worlds};
 

@@ -15,6 +15,13 @@ pub struct GlueWorld {
     /// A new run is not in `GetJobRuns` for this long.
     #[serde(default, with = "humantime_serde")]
     pub list_lag: Duration,
+    /// `GetJobRun` and `GetJobRuns` show the job's default arguments merged into those of the run. Where it is false,
+    /// they show what the run was started with.
+    #[serde(default = "yes")]
+    pub merge_default_arguments: bool,
+    /// They show worker type, workers, capacity, timeout and execution class of a run that was started without them.
+    #[serde(default = "yes")]
+    pub fill_defaults: bool,
     /// Runs that one account may have at once, over all jobs.
     pub account_run_limit: Option<usize>,
     /// The jobs.
@@ -27,6 +34,8 @@ impl Default for GlueWorld {
         Self {
             page_size: default_page_size(),
             list_lag: Duration::ZERO,
+            merge_default_arguments: true,
+            fill_defaults: true,
             account_run_limit: None,
             jobs: Vec::new(),
         }
@@ -168,6 +177,10 @@ pub struct LogLine {
     /// Time from one to the next.
     #[serde(default, with = "humantime_serde")]
     pub every: Duration,
+}
+
+fn yes() -> bool {
+    true
 }
 
 fn default_page_size() -> usize {

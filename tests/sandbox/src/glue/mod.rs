@@ -10,10 +10,12 @@ use serde_json::{Value, json};
 
 pub use job::{Course, GlueWorld, Job, LogLine, Step};
 pub(crate) use request::StartJobRun;
+pub(crate) use run::JobRun;
 pub use store::Run;
 pub(crate) use store::{Glue, KnownJob};
 
 use self::request::{identifier, members};
+use self::run::Additions;
 use self::store::Place;
 use crate::clock::epoch_seconds;
 use crate::cloud::Cloud;
@@ -69,9 +71,10 @@ fn get_job_run(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusal> {
     constraints.finish("ValidationException")?;
     let place = authorize(request, &name)?;
     let mut glue = cloud.glue();
+    let additions = Additions::of(&glue.settings);
     let known = settled(cloud, &mut glue, place, request)?;
     let run = known.run(&id).ok_or_else(|| not_found(format!("Job Run {id} not found")))?;
-    Ok(json!({ "JobRun": run.describe(&known.job, request.now) }))
+    Ok(json!({ "JobRun": run.describe(&known.job, additions, request.now) }))
 }
 
 #[derive(Deserialize)]
@@ -92,7 +95,8 @@ fn get_job_runs(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusal> 
     constraints.finish("ValidationException")?;
     let place = authorize(request, &name)?;
     let mut glue = cloud.glue();
-    let (cap, lag) = (glue.settings.page_size, glue.settings.list_lag);
+    let (cap, lag, additions) =
+        (glue.settings.page_size, glue.settings.list_lag, Additions::of(&glue.settings));
     let page = max_results.and_then(|max| usize::try_from(max).ok()).map_or(cap, |max| max.min(cap)).max(1);
     let known = settled(cloud, &mut glue, place, request)?;
     // A page's token is the id of its last run.
@@ -104,7 +108,8 @@ fn get_job_runs(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusal> 
         listed.drain(..=last);
     }
     let rest = listed.split_off(page.min(listed.len()));
-    let runs: Vec<Value> = listed.iter().map(|run| run.describe(&known.job, request.now)).collect();
+    let runs: Vec<Value> =
+        listed.iter().map(|run| run.describe(&known.job, additions, request.now)).collect();
     let mut answer = json!({ "JobRuns": runs });
     if let (false, Some(last)) = (rest.is_empty(), listed.last()) {
         answer["NextToken"] = json!(last.id);

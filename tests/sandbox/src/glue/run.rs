@@ -1,9 +1,11 @@
 //! One job run: where it stands at a moment.
 
+use std::collections::BTreeMap;
+
 use serde_json::{Value, json};
 use time::OffsetDateTime;
 
-use super::job::{Course, Job};
+use super::job::{Course, GlueWorld, Job};
 use super::request::StartJobRun;
 use crate::clock::epoch_seconds;
 
@@ -22,6 +24,21 @@ pub(crate) struct JobRun {
     pub(crate) begun: Option<OffsetDateTime>,
     pub(crate) stopped: Option<OffsetDateTime>,
     pub(crate) course: Course,
+}
+
+/// What the service adds to a run when it shows it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Additions {
+    /// The job's default arguments.
+    default_arguments: bool,
+    /// Workers, capacity, timeout and execution class that the run was started without.
+    defaults: bool,
+}
+
+impl Additions {
+    pub(crate) fn of(settings: &GlueWorld) -> Self {
+        Self { default_arguments: settings.merge_default_arguments, defaults: settings.fill_defaults }
+    }
 }
 
 /// Where a run stands.
@@ -91,10 +108,11 @@ impl JobRun {
     }
 
     /// The `JobRun` structure of the model.
-    pub(crate) fn describe(&self, job: &Job, now: OffsetDateTime) -> Value {
+    pub(crate) fn describe(&self, job: &Job, additions: Additions, now: OffsetDateTime) -> Value {
         let standing = self.at(job, now);
         let request = &self.request;
-        let mut arguments = job.default_arguments.clone();
+        let mut arguments =
+            if additions.default_arguments { job.default_arguments.clone() } else { BTreeMap::new() };
         arguments.extend(request.arguments.clone().unwrap_or_default());
         let capacity = request.max_capacity.or_else(|| request.allocated_capacity.map(whole));
         let mut run = json!({
@@ -108,19 +126,26 @@ impl JobRun {
             "JobRunState": standing.state,
             "Arguments": arguments,
             "PredecessorRuns": [],
-            "AllocatedCapacity": request.allocated_capacity.unwrap_or(job.number_of_workers),
             "ExecutionTime": self.execution_seconds(&standing, now),
-            "Timeout": request.timeout.unwrap_or(job.timeout_minutes),
-            "MaxCapacity": capacity.unwrap_or_else(|| whole(job.number_of_workers)),
             "LogGroupName": job.log_group,
             "GlueVersion": job.glue_version,
-            "ExecutionClass": request.execution_class.as_deref().unwrap_or("STANDARD"),
         });
-        if capacity.is_none() {
-            run["WorkerType"] = json!(request.worker_type.as_ref().unwrap_or(&job.worker_type));
-            run["NumberOfWorkers"] = json!(request.number_of_workers.unwrap_or(job.number_of_workers));
-        }
+        let default = |value: Value| additions.defaults.then_some(value);
+        let worker = |value: Value| default(value).filter(|_| capacity.is_none());
+        let allocated = request.allocated_capacity.map(|capacity| json!(capacity));
+        let class = request.execution_class.as_ref().map(|class| json!(class));
+        let worker_type = request.worker_type.as_ref().map(|kind| json!(kind));
+        let workers = request.number_of_workers.map(|number| json!(number));
         let optional = [
+            ("AllocatedCapacity", allocated.or_else(|| default(json!(job.number_of_workers)))),
+            (
+                "MaxCapacity",
+                capacity.map(|it| json!(it)).or_else(|| default(json!(whole(job.number_of_workers)))),
+            ),
+            ("Timeout", request.timeout.map(|it| json!(it)).or_else(|| default(json!(job.timeout_minutes)))),
+            ("ExecutionClass", class.or_else(|| default(json!("STANDARD")))),
+            ("WorkerType", worker_type.or_else(|| worker(json!(job.worker_type)))),
+            ("NumberOfWorkers", workers.or_else(|| worker(json!(job.number_of_workers)))),
             ("PreviousRunId", self.previous.as_ref().map(|id| json!(id))),
             ("CompletedOn", standing.is_terminal().then(|| json!(epoch_seconds(standing.since)))),
             ("ErrorMessage", standing.error_message.map(|text| json!(text))),
@@ -198,11 +223,12 @@ mod tests {
         {
             assert_eq!(run.at(&job, START + Duration::from_secs(second)).state, state, "second {second}");
         }
-        let described = run.describe(&job, START + Duration::from_secs(9));
+        let additions = Additions::of(&GlueWorld::default());
+        let described = run.describe(&job, additions, START + Duration::from_secs(9));
         assert_eq!(described["ErrorMessage"], "boom");
         assert_eq!(described["CompletedOn"], 5.0);
         assert_eq!(described["ExecutionTime"], 3);
-        assert!(run.describe(&job, START).get("CompletedOn").is_none());
+        assert!(run.describe(&job, additions, START).get("CompletedOn").is_none());
     }
 
     #[test]

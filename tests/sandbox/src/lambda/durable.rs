@@ -193,6 +193,7 @@ pub(super) fn list(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusa
     };
     let (after, before) = (moment(&list.started_after)?, moment(&list.started_before)?);
     let mut lambda = cloud.lambda();
+    let lag = lambda.list_lag;
     let (known, version) = find(&mut lambda, &target, request)?;
     let any_version = target.qualifier.is_none();
     let mut found: Vec<_> = known.executions.iter().collect();
@@ -200,6 +201,7 @@ pub(super) fn list(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusa
         let named = list.durable_execution_name.as_ref().is_none_or(|name| *name == execution.name);
         let status = execution.status(request.now);
         named
+            && execution.begun + lag <= request.now
             && (any_version || execution.version == version)
             && (list.statuses.is_empty() || list.statuses.iter().any(|wanted| wanted == status))
             && after.is_none_or(|after| execution.begun > after)

@@ -9,6 +9,9 @@ use serde::Deserialize;
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct LambdaWorld {
+    /// A new durable execution is not in `ListDurableExecutionsByFunction` for this long.
+    #[serde(default, with = "humantime_serde")]
+    pub list_lag: Duration,
     /// The functions.
     #[serde(default)]
     pub functions: Vec<Function>,

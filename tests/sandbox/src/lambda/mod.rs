@@ -12,10 +12,9 @@ use serde_json::{Value, json};
 
 pub(crate) use durable::Execution;
 pub use function::{Function, FunctionAnswer, FunctionCourse, FunctionFailure, LambdaWorld, StreamError};
-pub(crate) use store::Lambda;
 pub use store::{Invocation, InvocationKind};
+pub(crate) use store::{KnownFunction, Lambda};
 
-use self::store::KnownFunction;
 use self::target::Target;
 use crate::answer::Answer;
 use crate::cloud::Cloud;

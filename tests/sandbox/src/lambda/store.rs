@@ -118,7 +118,8 @@ impl KnownFunction {
 /// Lambda's state.
 #[derive(Debug)]
 pub(crate) struct Lambda {
-    functions: Vec<KnownFunction>,
+    pub(crate) list_lag: Duration,
+    pub(crate) functions: Vec<KnownFunction>,
 }
 
 impl Lambda {
@@ -132,7 +133,7 @@ impl Lambda {
             executions: Vec::new(),
             by_name: HashMap::new(),
         };
-        Self { functions: settings.functions.iter().map(known).collect() }
+        Self { list_lag: settings.list_lag, functions: settings.functions.iter().map(known).collect() }
     }
 
     /// The function that is meant.

@@ -133,14 +133,13 @@ fn one(
         return problem(known, 404, "DAGRun not found", &text);
     };
     if method == "DELETE" {
-        known.runs.remove(index);
+        let run = known.runs.remove(index);
+        known.deleted.push(run);
         return (204, Value::Null);
     }
     if method == "PATCH" {
         match body["state"].as_str() {
-            Some(state @ ("failed" | "success" | "queued")) => {
-                known.runs[index].set = Some((now, state.into()));
-            }
+            Some(state @ ("failed" | "success" | "queued")) => known.set(index, state, now),
             _ => return problem(known, 400, "Bad Request", "'state' must be one of queued, success, failed"),
         }
     }
@@ -154,7 +153,7 @@ fn list(known: &Known, body: &Value, now: OffsetDateTime) -> (u16, Value) {
     };
     let ids = body["dag_ids"].as_array();
     let wanted = |run: &&KnownRun| ids.is_none_or(|ids| ids.contains(&json!(run.dag_id)));
-    let mut runs: Vec<&KnownRun> = known.runs.iter().filter(wanted).collect();
+    let mut runs: Vec<&KnownRun> = known.listed(now).filter(wanted).collect();
     if body["order_by"].as_str().is_some_and(|order| order.starts_with('-')) {
         runs.reverse();
     }

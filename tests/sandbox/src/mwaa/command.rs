@@ -93,7 +93,7 @@ fn list_runs(known: &Known, rest: &[&str], now: OffsetDateTime) -> Printed {
         return failed(&format!("DAG: {dag} does not exist in 'dag' table\n"));
     }
     let date = if known.is_airflow_3() { "logical_date" } else { "execution_date" };
-    let runs = known.runs.iter().rev().filter(|run| run.dag_id == dag);
+    let runs = known.listed(now).rev().filter(|run| run.dag_id == dag);
     let runs: Vec<Value> = runs
         .map(|run| {
             let end = known.ended(run, now).map(crate::clock::iso).unwrap_or_default();

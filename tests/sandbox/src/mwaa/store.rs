@@ -37,6 +37,10 @@ pub(crate) struct KnownRun {
     created: OffsetDateTime,
     /// When somebody has set it to a state, and to which.
     pub(crate) set: Option<(OffsetDateTime, String)>,
+    /// How often that ended it.
+    pub(crate) stops: usize,
+    /// How often that replaced an end.
+    pub(crate) overwrites: usize,
     course: DagCourse,
 }
 
@@ -46,6 +50,8 @@ pub(crate) struct Known {
     pub(crate) environment: AirflowEnvironment,
     pub(crate) region: String,
     pub(crate) runs: Vec<KnownRun>,
+    /// Runs that were deleted.
+    pub(crate) deleted: Vec<KnownRun>,
 }
 
 /// What a token is good for.
@@ -76,6 +82,7 @@ impl Mwaa {
             region: environment.region.clone().unwrap_or_else(|| region.to_owned()),
             environment: environment.clone(),
             runs: Vec::new(),
+            deleted: Vec::new(),
         };
         Self { environments: settings.environments.iter().map(known).collect(), tokens: BTreeMap::new() }
     }
@@ -168,6 +175,8 @@ impl Known {
             logical_date,
             created: now,
             set: None,
+            stops: 0,
+            overwrites: 0,
             course: course.cloned().unwrap_or_else(DagCourse::plain),
         });
     }
@@ -182,6 +191,26 @@ impl Known {
         }
         let step = run.course.steps.iter().rfind(|step| run.created + step.after <= now);
         step.map_or_else(|| "queued".into(), |step| step.state.clone())
+    }
+
+    /// The runs that are in lists by now, oldest first.
+    pub(crate) fn listed(&self, now: OffsetDateTime) -> impl DoubleEndedIterator<Item = &KnownRun> {
+        self.runs.iter().filter(move |run| run.created + self.environment.list_lag <= now)
+    }
+
+    /// Sets a run to a state, as `PATCH` does.
+    pub(crate) fn set(&mut self, index: usize, state: &str, now: OffsetDateTime) {
+        let has_ended = matches!(self.state(&self.runs[index], now).as_str(), "success" | "failed");
+        if has_ended && !self.environment.overwrites_ends {
+            return;
+        }
+        let run = &mut self.runs[index];
+        match state {
+            "queued" => {}
+            _ if has_ended => run.overwrites += 1,
+            _ => run.stops += 1,
+        }
+        run.set = Some((now, state.into()));
     }
 
     /// When a run has ended, if it has.
@@ -219,5 +248,9 @@ impl Known {
 impl KnownRun {
     pub(crate) fn created(&self) -> String {
         iso(self.created)
+    }
+
+    pub(crate) fn at(&self) -> OffsetDateTime {
+        self.created
     }
 }

@@ -49,6 +49,12 @@ pub struct AirflowEnvironment {
     /// HTTP status of the web server's answer to a command that failed.
     #[serde(default = "default_failure_status")]
     pub failure_status: u16,
+    /// A new run is not in lists of runs for this long, neither of the REST API nor of the command line.
+    #[serde(default, with = "humantime_serde")]
+    pub list_lag: Duration,
+    /// `PATCH` gives a run that has ended another end, as Airflow does. Where it is false, the run stays as it is.
+    #[serde(default = "yes")]
+    pub overwrites_ends: bool,
     /// The DAGs.
     #[serde(default)]
     pub dags: Vec<Dag>,

@@ -356,6 +356,7 @@ pub(super) fn list_statements(cloud: &Cloud, request: &Request<'_>) -> Result<An
     let prefix = choice.statement_name.as_deref().unwrap_or_default();
     let is_chosen = |known: &&KnownStatement| {
         known.created + KEPT > request.now
+            && known.created + redshift.settings.list_lag <= request.now
             && choice.is_owner(&caller, &known.owner)
             && (status == "ALL" || status == known.told())
             && known.wish.name.as_deref().unwrap_or_default().starts_with(prefix)

@@ -374,6 +374,8 @@ pub struct Statement {
     /// When, since the sandbox's start.
     #[serde(with = "humantime_serde")]
     pub created: Duration,
+    /// It was cancelled before its end.
+    pub cancelled: bool,
 }
 
 /// The state of the Data API, for those who ask and for the statements that run.
@@ -443,6 +445,7 @@ impl Redshift {
             db_user: known.target.db_user.clone(),
             secret: known.target.secret.clone(),
             created: self.clock.offset(known.created),
+            cancelled: known.cancelled.is_some(),
         };
         self.store().statements.iter().map(view).collect()
     }

@@ -30,6 +30,9 @@ pub struct RedshiftWorld {
     pub no_long_poll: bool,
     /// `WaitTimeSeconds` is overlooked, as endpoints do that do not know it.
     pub long_poll_ignored: bool,
+    /// A new statement is not in `ListStatements` for this long.
+    #[serde(with = "humantime_serde")]
+    pub list_lag: Duration,
     /// Whose a statement is: all sessions' of the principal that sent it, or that one session's only, as with a
     /// policy that holds `redshift-data:statement-owner-iam-userid` against `${aws:userid}`.
     pub owner: StatementOwner,
@@ -54,6 +57,7 @@ impl Default for RedshiftWorld {
             waiting_limit: None,
             no_long_poll: false,
             long_poll_ignored: false,
+            list_lag: Duration::ZERO,
             owner: StatementOwner::Principal,
             clusters: Vec::new(),
             workgroups: Vec::new(),

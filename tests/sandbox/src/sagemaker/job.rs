@@ -34,6 +34,8 @@ pub struct TrainingJob {
     /// When it was created, since the sandbox's start.
     #[serde(with = "humantime_serde")]
     pub created: Duration,
+    /// A stop took effect.
+    pub was_stopped: bool,
 }
 
 /// A training job and all it needs to know where it stands at any time.
@@ -201,6 +203,7 @@ pub(crate) struct TrainingJobs {
     jobs: Vec<KnownJob>,
     pub(crate) courses: Vec<TrainingCourse>,
     stop_delay: Duration,
+    describe_lag: Duration,
 }
 
 impl TrainingJobs {
@@ -209,6 +212,7 @@ impl TrainingJobs {
             jobs: Vec::new(),
             courses: settings.training_courses.clone(),
             stop_delay: settings.training_stop_delay,
+            describe_lag: settings.training_describe_lag,
         }
     }
 
@@ -247,8 +251,9 @@ impl TrainingJobs {
         self.jobs.push(job);
     }
 
-    pub(crate) fn describe(&self, job: &KnownJob, now: OffsetDateTime) -> Value {
-        job.describe(self.stop_delay, now)
+    /// The description of a job, once it is visible.
+    pub(crate) fn describe(&self, job: &KnownJob, now: OffsetDateTime) -> Option<Value> {
+        (job.created + self.describe_lag <= now).then(|| job.describe(self.stop_delay, now))
     }
 
     /// Stops a job that is in progress; gives the status of one that is not.
@@ -276,6 +281,7 @@ impl TrainingJobs {
                 secondary_status,
                 request: job.request.clone(),
                 created: clock.offset(job.created),
+                was_stopped: job.stopped.is_some(),
             }
         };
         self.jobs.iter().map(view).collect()

@@ -34,12 +34,16 @@ pub struct SageMakerWorld {
     /// How long a training job is Stopping before it is Stopped.
     #[serde(default = "default_stop_delay", with = "humantime_serde")]
     pub training_stop_delay: Duration,
+    /// `DescribeTrainingJob` does not find a new training job for this long; its name is taken at once.
+    #[serde(default, with = "humantime_serde")]
+    pub training_describe_lag: Duration,
 }
 
 impl Default for SageMakerWorld {
     fn default() -> Self {
         let (endpoints, training_courses) = (Vec::new(), Vec::new());
-        Self { endpoints, training_courses, training_stop_delay: default_stop_delay() }
+        let (training_stop_delay, training_describe_lag) = (default_stop_delay(), Duration::ZERO);
+        Self { endpoints, training_courses, training_stop_delay, training_describe_lag }
     }
 }
 

@@ -53,7 +53,7 @@ impl KnownEndpoint {
 /// The state of `SageMaker`.
 #[derive(Debug)]
 pub(crate) struct SageMaker {
-    endpoints: Vec<KnownEndpoint>,
+    pub(crate) endpoints: Vec<KnownEndpoint>,
     pub(crate) training: TrainingJobs,
 }
 

@@ -63,7 +63,7 @@ fn describe(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusal> {
     let (name, _) = authorized(request)?;
     let sagemaker = cloud.sagemaker();
     let job = sagemaker.training.find(&request.caller()?.account, request.region, &name);
-    Ok(sagemaker.training.describe(job.ok_or_else(unknown)?, request.now))
+    job.and_then(|job| sagemaker.training.describe(job, request.now)).ok_or_else(unknown)
 }
 
 fn stop(cloud: &Cloud, request: &Request<'_>) -> Result<Value, Refusal> {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 pub(crate) use self::execution::Stop;
 pub use self::store::MachineExecution;
-pub(crate) use self::store::{StartWish, StepFunctions};
+pub(crate) use self::store::{KnownMachine, StartWish, StepFunctions};
 pub use self::world::{ExecutionScript, ExecutionStep, StateMachine, StateMachineType, StepFunctionsWorld};
 use crate::answer::Answer;
 use crate::cloud::Cloud;

@@ -15,6 +15,7 @@ mod stepfunctions;
 mod sts;
 mod training;
 mod wire;
+mod work;
 
 use std::time::Duration;
 
