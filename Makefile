@@ -84,6 +84,11 @@ soak: ## 2,000 random sequences of faults, kills and restarts; ten minutes on tw
 	SOAK_FIGURES=$(CURDIR)/target/soak cargo nextest run -p conformance --test soak --run-ignored all
 	@awk '{ for (i = 1; i < NF; i += 2) sum[$$(i + 1)] += $$i } END { for (name in sum) print sum[name], name }' target/soak | sort -k2
 
+.PHONY: live
+live: ## Check against your own AWS account what docs/verified.md lists; tests/live/README.md has variables and costs
+	@test -d $(AWS_CLI) || $(MAKE) --no-print-directory setup
+	@PYTHONPATH=$(AWS_CLI) PYTHONDONTWRITEBYTECODE=1 python3 -S tests/live/live.py $(if $(PLAN),--plan) $(PROBES)
+
 .PHONY: side-by-side
 side-by-side: setup-test ## Write docs/side-by-side.md anew: the documented shell lines and our programs
 	cargo build --workspace --bins

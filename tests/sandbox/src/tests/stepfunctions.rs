@@ -18,6 +18,7 @@ fn with(settings: &str, machine: &str) -> Bench {
     bench(&[before, &changed, after].concat())
 }
 
+#[allow(clippy::needless_pass_by_value)] // the parameters are written where they are used
 fn call(bench: &Bench, operation: &str, parameters: Value) -> (u16, Value) {
     bench.json(&bench.second(), &format!("AWSStepFunctions.{operation}"), &parameters)
 }
