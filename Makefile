@@ -30,7 +30,7 @@ setup-check: ## Install what `make check` needs: cargo-deny, cargo-machete
 	@cargo machete --version 2>/dev/null | grep -qxF '$(MACHETE_VERSION)' || cargo install --locked --version $(MACHETE_VERSION) cargo-machete
 
 .PHONY: setup-test
-setup-test: ## Install what `make test` needs: a test runner, PostgreSQL, kubectl, podman, linters
+setup-test: setup-aws-cli ## Install what `make test` needs: a test runner, PostgreSQL, kubectl, podman, linters
 # It runs the tests and judges nothing: any version that is there will do.
 	@command -v cargo-nextest >/dev/null || cargo install --locked --version $(NEXTEST_VERSION) cargo-nextest
 # A network of a test's own (ip, unshare), a library that moves a clock (cc).
@@ -50,6 +50,8 @@ setup-test: ## Install what `make test` needs: a test runner, PostgreSQL, kubect
 	@mkdir -p target && ln -sfn $(JUDGES) target/judges
 
 # The judges of tests/conformance: the AWS CLI with its botocore, apart from any other Python package.
+.PHONY: setup-aws-cli
+setup-aws-cli: ## Install the AWS CLI into target/aws-cli, which is all that `make live` needs
 	@test -f $(AWS_CLI)/awscli-$(AWS_CLI_VERSION).dist-info/METADATA || (command -v pip3 >/dev/null || (apt-get update -qq && apt-get install -y -qq --no-install-recommends python3-pip)) && \
 	  (test -f $(AWS_CLI)/awscli-$(AWS_CLI_VERSION).dist-info/METADATA || pip3 install --quiet --disable-pip-version-check --no-compile --upgrade --target $(AWS_CLI) awscli==$(AWS_CLI_VERSION))
 
@@ -85,8 +87,7 @@ soak: ## 2,000 random sequences of faults, kills and restarts; ten minutes on tw
 	@awk '{ for (i = 1; i < NF; i += 2) sum[$$(i + 1)] += $$i } END { for (name in sum) print sum[name], name }' target/soak | sort -k2
 
 .PHONY: live
-live: ## Check against your own AWS account what docs/verified.md lists; tests/live/README.md has variables and costs
-	@test -d $(AWS_CLI) || $(MAKE) --no-print-directory setup
+live: setup-aws-cli ## Check in your own AWS account what docs/verified.md lists; tests/live/README.md has the costs
 	@PYTHONPATH=$(AWS_CLI) PYTHONDONTWRITEBYTECODE=1 python3 -S tests/live/live.py $(if $(PLAN),--plan) $(PROBES)
 
 .PHONY: side-by-side
