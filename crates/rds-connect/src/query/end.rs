@@ -7,7 +7,7 @@ use std::time::Duration;
 use job_runtime::duration::Human;
 use job_runtime::{Context, Exit, OnTerminate, Open, Report, Sink};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::time::{Instant, sleep_until, timeout, timeout_at};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use crate::connection::Connection;
 use crate::error::Error;
@@ -26,6 +26,9 @@ const STOP_LIMIT: Duration = Duration::from_secs(3);
 
 /// How long the reader of a result may hold it up once `--timeout` is over.
 const SLOW_READER: Duration = Duration::from_secs(10);
+
+/// The same after a signal: the exit code has to be decided here, before the runtime ends the process.
+const SLOW_READER_AFTER_SIGNAL: Duration = Duration::from_millis(400);
 
 /// Opens a session and runs the statements on it.
 ///
@@ -93,11 +96,16 @@ async fn to_report(mut course: Course<'_, Stream>, server: &Server, cancel: &Can
         if query.show.output_file.is_some() { facts.beside(&query.show.form) } else { String::new() };
     let frame = facts.frame();
     let limit = ctx.deadline().max(Instant::now() + SLOW_READER);
-    let written = timeout_at(limit, course.write_end(&frame, failure.is_some())).await;
+    let written = tokio::select! {
+        biased;
+        written = course.write_end(&frame, failure.is_some()) => Some(written),
+        () = sleep_until(limit) => None,
+        _ = ctx.out_of_patience(SLOW_READER_AFTER_SIGNAL) => None,
+    };
     let unwritten = match written {
-        Ok(Ok(())) => None,
-        Ok(Err(error)) => Some((unwritten_exit(&course), error.to_string())),
-        Err(_) => Some((unwritten_exit(&course), "the reader of the result did not take its end".to_owned())),
+        Some(Ok(())) => None,
+        Some(Err(error)) => Some((unwritten_exit(&course), error.to_string())),
+        None => Some((unwritten_exit(&course), "the reader of the result did not take its end".to_owned())),
     };
     let unmet = || query.show.unmet(course.returned, &course.told, &course.rows);
     let report = match (failure, unwritten) {
@@ -171,12 +179,19 @@ impl Failure {
             Left::new(query, step, committed, stop.as_ref().is_some_and(|stop| is_undone(stop, query, step)));
         let words = left.in_words(query, step);
         let lost = match left {
-            Left::Nothing => Exit::Unavailable,
+            Left::Nothing => halt.unwrap_or(Exit::Unavailable),
             Left::Earlier | Left::Unclear => Exit::Unknown,
         };
+        // A retry after a signal or --timeout runs all statements again, so it must not follow once something is
+        // committed.
+        let halted = || match left {
+            Left::Nothing => halt.unwrap_or(Exit::Timeout),
+            Left::Earlier => Exit::Failed,
+            Left::Unclear => Exit::Unknown,
+        };
         match (stop, halt) {
-            (Some(Stop::Refused(error)), Some(halt)) if error.code == "57014" => {
-                Self::told(halt, format!("{why}: {at} was cancelled; {words}"))
+            (Some(Stop::Refused(error)), Some(_)) if error.code == "57014" => {
+                Self::told(halted(), format!("{why}: {at} was cancelled; {words}"))
             }
             (Some(Stop::Refused(error)), _) => {
                 let exit = Verdict::new(&error.code, &error.message).exit(left);
@@ -185,9 +200,7 @@ impl Failure {
                 let text = format!("{at} failed: {}{place}{advice}; {words}", told.join(" "));
                 Self { sqlstate: Some(error.code), ..Self::told(exit, text) }
             }
-            (Some(Stop::Halted), halt) => {
-                Self::told(halt.unwrap_or(Exit::Timeout), format!("{why} before {at}; {words}"))
-            }
+            (Some(Stop::Halted), _) => Self::told(halted(), format!("{why} before {at}; {words}")),
             (Some(Stop::Unusable(reason)), _) => {
                 Self::told(Exit::Failed, format!("{at} failed: {reason}; {words}"))
             }
@@ -196,8 +209,8 @@ impl Failure {
                 let exit = if left == Left::Nothing { Exit::Internal } else { Exit::Unknown };
                 Self::told(exit, format!("{at}: {error}; {words}"))
             }
-            (Some(Stop::Lost(broken)), Some(halt)) => {
-                Self::told(halt, format!("{why}: {broken} during {at}; {words}"))
+            (Some(Stop::Lost(broken)), Some(_)) => {
+                Self::told(lost, format!("{why}: {broken} during {at}; {words}"))
             }
             // The next run would find the same row.
             (Some(Stop::Lost(broken @ Lost::TooLong { .. })), None) => {
@@ -205,8 +218,8 @@ impl Failure {
                 Self::told(exit, format!("{at} failed: {broken}; {words}"))
             }
             (Some(Stop::Lost(broken)), None) => Self::told(lost, format!("{broken} during {at}; {words}")),
-            (None, halt) => Self::told(
-                halt.unwrap_or(Exit::Timeout),
+            (None, _) => Self::told(
+                halted(),
                 format!("{why}: {at} was told to stop, and the server has not answered; {words}"),
             ),
         }

@@ -23,7 +23,7 @@ const CHUNK: usize = 32 * 1024;
 const LONGEST_OTHER: usize = 1024 * 1024;
 
 /// So long a connection that takes nothing any more may hold up our leave.
-const LEAVE: Duration = Duration::from_secs(1);
+const LEAVE: Duration = Duration::from_millis(400);
 
 /// Why a connection is of no use any more.
 #[derive(Debug)]
