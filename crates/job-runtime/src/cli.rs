@@ -2,6 +2,7 @@
 
 #![allow(clippy::doc_markdown, reason = "the doc comments of options are help texts")]
 
+mod help;
 mod house;
 mod refusal;
 
@@ -438,7 +439,8 @@ pub(crate) fn command<C: Options>(binary: &Binary, blank: &[String], vars: &Env)
         .about(binary.about)
         .mut_arg("runtime.timeout", |timeout| timeout.default_value(binary.default_timeout));
     let work = command.get_arguments().filter(|arg| house::is_about_work(arg)).cloned().collect::<Vec<_>>();
-    with_house_rules(with_work_where_it_begins(command, &work, C::begins_work), blank, vars)
+    let command = help::with_own_h(with_work_where_it_begins(command, &work, C::begins_work));
+    with_house_rules(command, blank, vars)
 }
 
 /// Parses `args`, of which the first is the program's name.
@@ -450,7 +452,11 @@ pub(crate) fn parse<C: Options>(
     args: &[OsString],
     vars: &Env,
 ) -> Result<Parsed<C::Request>, clap::Error> {
-    let mut matches = command.try_get_matches_from_mut(args).map_err(|err| without_value(err, command))?;
+    let with_summary = help::with_summary(command, args);
+    let mut matches = command.try_get_matches_from_mut(&with_summary).map_err(|err| {
+        let err = without_value(err, command);
+        help::refuse_beside_work(err, command, args)
+    })?;
     let mut line = Line::<C>::from_arg_matches_mut(&mut matches).map_err(|err| err.format(command))?;
     line.common.complete(vars).map_err(|text| command.error(ErrorKind::ValueValidation, text))?;
     let request = line.own.into_request().map_err(|text| command.error(ErrorKind::ValueValidation, text))?;

@@ -102,8 +102,9 @@ Examples:
     Token,
     /// Run SQL, statement after statement, and print its rows
     ///
-    /// The first that fails ends the run with exit code 10. A signal, and the end of --timeout, cancel the statement that
-    /// runs.
+    /// The first that fails ends the run with exit code 10. SIGTERM, SIGINT and the end of --timeout cancel the statement
+    /// that runs. The exit code is 143, 130 or 79 only while nothing can be committed (also with --single-transaction and
+    /// --read-only), else 10, or 80 where a commit cannot be excluded.
     #[command(after_help = "\
 Examples:
   Rows for a program or a spreadsheet:

@@ -77,7 +77,11 @@
 //! A trouble of `query` that passes – a lost connection, a shutdown, a deadlock, a failed serialization, no room – ends
 //! with 75 where nothing can be committed: in a single transaction, with `--read-only`, or before the first statement was
 //! done. Else another run could do the work twice, and it is 10, or 80 where a statement was sent and its end is not
-//! known. 42501 (no right to a table) is 77. 79: `--timeout` is over, and the statement was cancelled.
+//! known. 42501 (no right to a table) is 77.
+//!
+//! A signal and the end of `--timeout` cancel the statement that runs. While nothing can be committed, the exit code is
+//! that of the signal (143 for SIGTERM, 130 for SIGINT), or 79 for `--timeout`. Once something is committed it is 10, and
+//! 80 where a commit cannot be excluded: a Job must not run all statements again then.
 
 mod advice;
 mod check;

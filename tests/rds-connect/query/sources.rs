@@ -1,6 +1,8 @@
 //! Where SQL comes from, and how it is taken apart: as psql does it.
 
-use super::{assert_stdout, desk};
+use testkit::Database;
+
+use super::{Desk, assert_stdout, desk};
 
 /// What ends a statement for those who look too closely.
 const NASTY: &str = r"
@@ -65,4 +67,33 @@ fn what_is_no_sql_is_refused_before_the_first_call() {
     desk.query(&[]).assert_exit(2).assert_says("give --sql, --sql-file or --sql-dir");
     desk.query(&["--output", "text", "--sql", "select 1"]).assert_exit(0);
     assert_eq!(desk.look("select to_regclass('t') is null"), "t");
+}
+
+#[test]
+fn the_short_options_are_those_of_psql() {
+    let Desk { site, database } = desk();
+    let site =
+        site.without("PGDATABASE").without("PGUSER").without("PGPORT").env("PGHOST", "nowhere.invalid");
+    let desk = Desk { site, database };
+    let site = &desk.site;
+    let port = desk.database.port().to_string();
+    let file = desk.write("two.sql", "select 2 as two").display().to_string();
+    let args = ["-h", Database::HOST, "-p", &port, "-U", Database::USER, "-d", Database::NAME];
+    for args in [
+        [&args[..], &["query", "-c", "select 1 as one", "-f", &file]].concat(),
+        [&["query", "-c", "select 1 as one", "-f", &file], &args[..]].concat(),
+    ] {
+        let outcome = site.run(args.iter().chain(&["--output", "csv"]));
+        assert_stdout(outcome.assert_exit(0), "one\n1\n\ntwo\n2\n");
+    }
+    // What -h would mean elsewhere.
+    desk.look("create table t (i int)");
+    let outcome = site.run(["query", "-h", "nowhere.invalid", "-c", "insert into t values (1)", "--help"]);
+    outcome.assert_exit(2).assert_says("nothing was run");
+    let url = format!("postgresql://app@{}/mydb", Database::HOST);
+    for database in [&url, "host=db.example.com dbname=mydb"] {
+        let outcome = site.run(["query", "-d", database, "-c", "insert into t values (1)"]);
+        outcome.assert_exit(2).assert_says("--database is a connection string");
+    }
+    assert_eq!(desk.look("select count(*) from t"), "0");
 }

@@ -50,7 +50,8 @@ pub fn help_shows_every_option_with_its_variable(subject: &Subject<'_>) {
     let entries: Vec<&str> = options.split("\n      --").skip(1).collect();
     assert!(entries.len() > 10, "{help}");
     for entry in entries {
-        let own_place = ["profile", "region", "endpoint-url"].iter().any(|name| entry.starts_with(name));
+        let own_place =
+            ["profile", "region", "endpoint-url", "help"].iter().any(|name| entry.starts_with(name));
         assert!(own_place || entry.contains("[env: "), "no variable for --{entry}");
     }
     for expected in ["Exit codes:", "77", "JOB_TIMEOUT", "AWS_PROFILE"] {
@@ -63,6 +64,24 @@ pub fn version_is_told(subject: &Subject<'_>) {
     let outcome = subject.site().run(["--version"]);
     assert_eq!(outcome.code, 0);
     assert!(outcome.text().starts_with(subject.name), "{}", outcome.text());
+}
+
+/// A command line that asks for work never exits 0 without doing it.
+pub fn help_beside_other_options_ends_in_2_before_any_call(subject: &Subject<'_>) {
+    let site = subject.site();
+    for flag in ["-h", "--help"] {
+        let outcome = site.run([flag]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        assert!(outcome.text().contains("Usage: "), "{}", outcome.text());
+    }
+    // rds-connect's -h is psql's, and lacks its value here.
+    for (flag, says) in [("--help", "Usage: "), ("-h", "error: ")] {
+        let outcome = subject.run(&site, &["--timeout", "5m", flag]);
+        outcome.assert_exit(2).assert_says(says);
+        assert!(outcome.stdout.is_empty(), "{}", outcome.text());
+        assert_eq!(outcome.termination()["outcome"], "usage");
+    }
+    assert_nothing_sent(&site);
 }
 
 /// An option that does not exist: 2, a termination message, no request.

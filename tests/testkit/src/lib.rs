@@ -63,6 +63,7 @@ macro_rules! contract {
             $crate::contract!(@tests SUBJECT:
                 help_shows_every_option_with_its_variable
                 version_is_told
+                help_beside_other_options_ends_in_2_before_any_call
                 a_wrong_option_ends_in_2_before_any_call
                 a_wrong_variable_ends_in_2_and_is_named
                 an_empty_variable_counts_as_unset

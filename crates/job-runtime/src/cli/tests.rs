@@ -163,6 +163,67 @@ fn what_is_refused_is_not_quoted() {
 }
 
 #[test]
+fn help_beside_other_options_is_refused() {
+    for args in [&["-h"][..], &["--help"], &["status", "-h"], &["-h", "status"], &["help", "status"], &["-V"]]
+    {
+        let text = parsed(args, &Env::default()).err().unwrap();
+        assert!(!text.starts_with("error"), "{args:?}: {text}");
+    }
+    for args in [
+        &["--timeout", "5m", "-h"][..],
+        &["-h", "--timeout", "5m"],
+        &["status", "--region-name", "x", "--help"],
+        &["--output=text", "status", "-h"],
+        &["--timeout", "5m", "--version"],
+    ] {
+        let text = parsed(args, &Env::default()).err().unwrap();
+        assert!(text.starts_with("error: nothing was run: "), "{args:?}: {text}");
+        assert!(text.contains("Usage: test-job") || text.contains("test-job 1.2.3"), "{text}");
+    }
+}
+
+/// As psql has it.
+#[derive(Args, Debug)]
+struct WithHost {
+    #[arg(short = 'h', long, env = "TEST_HOST", global = true)]
+    host: Option<String>,
+    #[command(subcommand)]
+    action: Option<Action>,
+}
+
+impl Options for WithHost {
+    type Request = Self;
+
+    fn into_request(self) -> Result<Self, String> {
+        Ok(self)
+    }
+}
+
+#[test]
+fn an_option_of_the_program_may_be_called_h() {
+    let parsed = |args: &[&str]| {
+        let args: Vec<OsString> = ["test-job"].iter().chain(args).map(OsString::from).collect();
+        let mut command = command::<WithHost>(&BINARY, &[], &Env::default());
+        command.clone().debug_assert();
+        parse::<WithHost>(&mut command, &args, &Env::default()).map_err(|err| err.to_string())
+    };
+    for args in [&["-h", "db"][..], &["status", "-h", "db"], &["-hdb", "status"]] {
+        assert_eq!(parsed(args).unwrap().request.host.as_deref(), Some("db"), "{args:?}");
+    }
+    for args in [&["-h"][..], &["status", "-h"], &["--help"], &["status", "--help"]] {
+        let text = parsed(args).err().unwrap();
+        assert!(text.contains("Usage: test-job") && !text.starts_with("error"), "{args:?}: {text}");
+    }
+    for (args, says) in [
+        (&["--timeout", "5m", "-h"][..], "a value is required for '--host <HOST>'"),
+        (&["-h", "db", "--help"], "nothing was run"),
+    ] {
+        let text = parsed(args).err().unwrap();
+        assert!(text.contains(says), "{args:?}: {text}");
+    }
+}
+
+#[test]
 fn help_begins_with_the_binarys_own_options() {
     let help = command::<Own>(&BINARY, &[], &Env::default()).render_help().to_string();
     let place = |text: &str| help.find(text).unwrap_or_else(|| panic!("{text} is not in\n{help}"));

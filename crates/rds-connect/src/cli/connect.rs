@@ -15,7 +15,7 @@ use crate::secret::{Keys, Password};
 #[group(skip)]
 pub(super) struct ConnectArgs {
     /// Endpoint of the database; several separated by commas are tried in order
-    #[arg(long, env = "PGHOST", value_name = "HOST", global = true, help_heading = "Connection",
+    #[arg(short = 'h', long, env = "PGHOST", value_name = "HOST", global = true, help_heading = "Connection",
         value_parser = NonEmptyStringValueParser::new())]
     host: Option<String>,
 
@@ -24,16 +24,23 @@ pub(super) struct ConnectArgs {
     hostaddr: Option<String>,
 
     /// Port; else the secret's, else 5432
-    #[arg(long, env = "PGPORT", value_name = "PORT", global = true, help_heading = "Connection")]
+    #[arg(
+        short = 'p',
+        long,
+        env = "PGPORT",
+        value_name = "PORT",
+        global = true,
+        help_heading = "Connection"
+    )]
     port: Option<String>,
 
     /// Database user; else the secret's
-    #[arg(long, env = "PGUSER", value_name = "NAME", global = true, help_heading = "Connection",
+    #[arg(short = 'U', long, alias = "username", env = "PGUSER", value_name = "NAME", global = true, help_heading = "Connection",
         value_parser = NonEmptyStringValueParser::new())]
     user: Option<String>,
 
     /// Database; else the secret's, else the one named as the user
-    #[arg(long, alias = "dbname", env = "PGDATABASE", value_name = "NAME", global = true, help_heading = "Connection",
+    #[arg(short = 'd', long, alias = "dbname", env = "PGDATABASE", value_name = "NAME", global = true, help_heading = "Connection",
         value_parser = NonEmptyStringValueParser::new())]
     database: Option<String>,
 
@@ -186,6 +193,11 @@ impl ConnectArgs {
         } else {
             Auth::Password(password)
         };
+        if self.database.as_deref().is_some_and(is_connection_string) {
+            return Err("--database is a connection string: give --host, --port, --user and the name of the database as \
+                        options, and the password by --password-file or PGPASSWORD"
+                .to_owned());
+        }
         let from_secret = matches!(auth, Auth::Secret(_) | Auth::Folder { .. });
         let hosts = match &self.host {
             Some(list) => connection::hosts(list, self.hostaddr.as_deref(), self.port.as_deref())?,
@@ -223,4 +235,13 @@ impl ConnectArgs {
             database: or(&self.secret_database_key, usual.database),
         }
     }
+}
+
+/// Whether psql would take the text for more than a name.
+fn is_connection_string(database: &str) -> bool {
+    let first = database.split('=').next().unwrap_or_default().trim();
+    let is_keyword = ["dbname", "host", "hostaddr", "password", "port", "service", "sslmode", "user"];
+    database.starts_with("postgres://")
+        || database.starts_with("postgresql://")
+        || database.contains('=') && is_keyword.contains(&first)
 }

@@ -171,14 +171,30 @@ struct SqlArgs {
     /// SQL to run: a statement, or several with semicolons between them; repeatable
     ///
     /// All are run on one connection, in the order of these three options on the command line, up to the first that fails.
-    #[arg(long, env = "RDS_SQL", value_name = "SQL", allow_hyphen_values = true, help_heading = "SQL")]
+    /// Unlike several statements in one psql -c, each is committed by itself unless --single-transaction is given.
+    #[arg(
+        short = 'c',
+        long,
+        alias = "command",
+        env = "RDS_SQL",
+        value_name = "SQL",
+        allow_hyphen_values = true,
+        help_heading = "SQL"
+    )]
     sql: Vec<String>,
 
     /// A file with SQL, of 64 MiB at most; "-" is standard input; repeatable
     ///
     /// Commands of psql (\copy, \i, \set) and the data of COPY … FROM STDIN are no SQL: "rds-connect exec -- psql -f FILE"
     /// runs those.
-    #[arg(long, env = "RDS_SQL_FILE", value_name = "FILE", help_heading = "SQL")]
+    #[arg(
+        short = 'f',
+        long,
+        alias = "file",
+        env = "RDS_SQL_FILE",
+        value_name = "FILE",
+        help_heading = "SQL"
+    )]
     sql_file: Vec<String>,
 
     /// A directory with files of SQL, such as a mounted ConfigMap, in the order of their names; repeatable
