@@ -1,5 +1,7 @@
 //! The other sub-commands.
 
+use std::io::{Read as _, Write as _};
+use std::net::TcpListener;
 use std::time::Duration;
 
 use serde_json::json;
@@ -180,4 +182,26 @@ fn common_options_stand_anywhere_and_those_of_run_do_not() {
     let outcome = house.run(["--sql", "select 1", "list"]);
     outcome.assert_exit(2).assert_says("--sql stands in front of list");
     house.run(of("run", &["--sql", "select 1"])).assert_exit(0);
+}
+
+#[test]
+fn a_list_that_never_ends_is_not_followed_for_ever() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    std::thread::spawn(move || {
+        for client in listener.incoming() {
+            let mut client = client.unwrap();
+            let _ = client.read(&mut [0; 8192]);
+            let body = r#"{"Schemas":["public"],"Statements":[],"NextToken":"again"}"#;
+            let length = body.len();
+            let head = "HTTP/1.1 200 OK\r\nContent-Type: application/x-amz-json-1.1\r\nConnection: close";
+            let _ = client.write_all(format!("{head}\r\nContent-Length: {length}\r\n\r\n{body}").as_bytes());
+        }
+    });
+    let house = warehouse("").env("AWS_ENDPOINT_URL_REDSHIFT_DATA", url);
+    for args in [of("schemas", &["--timeout", "60s"]), vec!["list", "--timeout", "60s"]] {
+        let outcome = house.run(args);
+        outcome.assert_exit(75).assert_says("a page names itself as the next one");
+        assert!(outcome.elapsed < Duration::from_secs(50), "{:?}", outcome.elapsed);
+    }
 }

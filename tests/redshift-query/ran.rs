@@ -164,7 +164,7 @@ fn little_of_the_sql_is_in_an_error() {
 #[test]
 fn a_mark_at_the_beginning_of_a_file_is_no_sql() {
     let house = warehouse("");
-    let file = house.write("one.sql", "\u{feff}select 1 as one;\u{a0}").display().to_string();
+    let file = house.write("one.sql", "\u{feff}select 1 as one;\n").display().to_string();
     let outcome = house.run(on(&["--sql-file", &file, "--output", "csv"]));
     assert_stdout(outcome.assert_exit(0), "one\n1\n");
     assert_eq!(house.sandbox.statements()[0].sqls, ["select 1 as one"]);

@@ -13,6 +13,9 @@ use crate::sql;
 /// Statements of one page; the API allows 100 at most.
 const PAGE: i32 = 100;
 
+/// Pages of one list at most: ten million entries of a database, a million statements.
+const MOST_PAGES: u32 = 10_000;
+
 /// Which statements to show.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct List {
@@ -36,18 +39,17 @@ const STATEMENT: [(&str, &str); 8] = [
 /// Shows the newest statements. The service does not promise any order, so that all of them are looked at.
 pub(crate) async fn statements(service: &Service<'_>, list: &List, how: &Show) -> Result<Report, Error> {
     let mut newest: Vec<Listed> = Vec::new();
-    let mut next = None;
+    let mut pages = Pages::default();
     loop {
-        let token = next.take();
+        let token = &pages.token;
         let (listed, token) =
             patiently(service, async || service.statements(&list.filter, PAGE, token.clone()).await).await?;
         newest.extend(listed);
         newest.sort_by_key(|listed| Reverse(listed.created));
         newest.truncate(list.limit);
-        if token.is_none() {
+        if !pages.advance(token)? {
             break;
         }
-        next = token;
     }
     let mut writer = Writer::new(how, "statements", &STATEMENT);
     for listed in &newest {
@@ -69,19 +71,42 @@ pub(crate) async fn statements(service: &Service<'_>, list: &List, how: &Show) -
 /// Shows what there is in a database, page by page.
 pub(crate) async fn catalog(service: &Service<'_>, catalog: &Catalog, how: &Show) -> Result<Report, Error> {
     let mut writer = Writer::new(how, catalog.what.name(), catalog.what.columns());
-    let mut next = None;
+    let mut pages = Pages::default();
     loop {
-        let token = next.take();
+        let token = &pages.token;
         let (entries, token) =
             patiently(service, async || service.catalog(catalog, token.clone()).await).await?;
         for entry in &entries {
             writer.row(entry);
         }
         writer.flush().await?;
-        if token.is_none() {
+        if !pages.advance(token)? {
             return writer.end().await;
         }
-        next = token;
+    }
+}
+
+/// The pages of a list, up to the last one. A service that never comes to an end is not followed for ever.
+#[derive(Default)]
+struct Pages {
+    read: u32,
+    /// What the next page is asked for with.
+    token: Option<String>,
+}
+
+impl Pages {
+    /// Goes on to the page that the last one names as the next; false where it was the last.
+    fn advance(&mut self, next: Option<String>) -> Result<bool, CallError> {
+        const LIST: &str = "a list of redshift-data";
+        self.read += 1;
+        if next.is_some() && next == self.token {
+            return Err(CallError::unusable(LIST, "a page names itself as the next one"));
+        }
+        if next.is_some() && self.read == MOST_PAGES {
+            return Err(CallError::unusable(LIST, "it has more than 10,000 pages"));
+        }
+        self.token = next;
+        Ok(self.token.is_some())
     }
 }
 
@@ -135,5 +160,23 @@ impl Writer {
         self.flush().await?;
         self.sink.finish().await?;
         Ok(Report::ok(""))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_list_ends_with_its_last_page_and_at_the_latest_with_the_10000th() {
+        let mut pages = Pages::default();
+        assert_eq!(pages.advance(Some("a".to_owned())).ok(), Some(true));
+        assert!(pages.advance(Some("a".to_owned())).is_err());
+        assert_eq!(pages.advance(None).ok(), Some(false));
+        let mut pages = Pages::default();
+        for page in 1..MOST_PAGES {
+            assert_eq!(pages.advance(Some(page.to_string())).ok(), Some(true));
+        }
+        assert!(pages.advance(Some("more".to_owned())).is_err());
     }
 }

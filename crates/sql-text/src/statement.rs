@@ -74,7 +74,7 @@ pub fn split(text: &str, place: &str, dialect: Dialect) -> Result<Vec<Statement>
         match token {
             Token::Semicolon(at) if nesting.is_outside() => {
                 if has_words {
-                    statements.extend(statement(begin, at, &mut lines, &place));
+                    statements.push(statement(begin, at, &mut lines, &place));
                 }
                 if nesting.copies_from_stdin() {
                     return Err(copy_from_stdin(place, lines.line));
@@ -99,7 +99,7 @@ pub fn split(text: &str, place: &str, dialect: Dialect) -> Result<Vec<Statement>
         }
     }
     if has_words {
-        statements.extend(statement(begin, text.len(), &mut lines, &place));
+        statements.push(statement(begin, text.len(), &mut lines, &place));
     }
     if nesting.copies_from_stdin() {
         return Err(copy_from_stdin(place, lines.line));
@@ -111,13 +111,14 @@ fn copy_from_stdin(place: Arc<str>, line: usize) -> Fault {
     Fault::Psql { what: "COPY … FROM STDIN".to_owned(), origin: Origin { place, line } }
 }
 
-/// The statement from here to there, unless there is nothing but white space that only Unicode knows as such.
-fn statement(begin: usize, end: usize, lines: &mut Lines<'_>, place: &Arc<str>) -> Option<Statement> {
-    let part = &lines.text[begin..end];
-    let sql = part.trim();
-    let line = lines.at(begin + (part.len() - part.trim_start().len()));
-    (!sql.is_empty())
-        .then(|| Statement { sql: sql.to_owned(), origin: Origin { place: place.clone(), line } })
+/// The statement from here to there, without the white space around it. White space is PostgreSQL's: a no-break space is part
+/// of a name there, and must be sent.
+fn statement(begin: usize, end: usize, lines: &mut Lines<'_>, place: &Arc<str>) -> Statement {
+    let is_space = |c: char| c.is_ascii_whitespace();
+    let part = lines.text[begin..end].trim_end_matches(is_space);
+    let sql = part.trim_start_matches(is_space);
+    let line = lines.at(begin + (part.len() - sql.len()));
+    Statement { sql: sql.to_owned(), origin: Origin { place: place.clone(), line } }
 }
 
 /// Counts lines, on from where it was asked last: a file may hold many statements.
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn statements_end_at_semicolons_outside_of_everything() {
-        let cases: [(&str, &[&str]); 17] = [
+        let cases: [(&str, &[&str]); 19] = [
             ("select 1", &["select 1"]),
             (" select 1 ; select 2;\n", &["select 1", "select 2"]),
             ("", &[]),
@@ -164,6 +165,9 @@ mod tests {
             ("select 'ü;'; select 'é'", &["select 'ü;'", "select 'é'"]),
             ("select 1; -- the end", &["select 1"]),
             ("select 2 / 1; select 3 - 1", &["select 2 / 1", "select 3 - 1"]),
+            // A no-break space is a letter to PostgreSQL.
+            ("\u{a0}select 1\u{a0}; \u{a0} ;\n", &["\u{a0}select 1\u{a0}", "\u{a0}"]),
+            ("\t\r\n\x0cselect 1\x0c;\u{3000}", &["select 1", "\u{3000}"]),
         ];
         for (text, expected) in cases {
             assert_eq!(sqls(text, Dialect::Redshift), expected, "{text}");
@@ -287,7 +291,7 @@ mod tests {
                 Ok(statements) => {
                     let mut rest = text.as_str();
                     for statement in statements {
-                        assert!(!statement.sql.trim().is_empty());
+                        assert_ne!(statement.sql, "");
                         let at = rest.find(&statement.sql).expect(&text);
                         rest = &rest[at + statement.sql.len()..];
                     }

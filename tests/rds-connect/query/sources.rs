@@ -97,3 +97,15 @@ fn the_short_options_are_those_of_psql() {
     }
     assert_eq!(desk.look("select count(*) from t"), "0");
 }
+
+#[test]
+fn white_space_is_what_postgresql_takes_for_it() {
+    let desk = desk();
+    // A no-break space is a letter: here it is the name of a column, and a statement of its own.
+    let text = "\t select 1 as a\u{a0} \x0c;\r\n";
+    let outcome = desk.query(&["--output", "csv", "--sql", text]);
+    assert_stdout(outcome.assert_exit(0), "a\u{a0}\n1\n");
+    assert_eq!(outcome.stdout, desk.psql(&["--csv"], text));
+    let outcome = desk.sql("select 1; \u{a0} ;");
+    outcome.assert_exit(10).assert_says("statement 2 of 2").assert_says("syntax error");
+}
