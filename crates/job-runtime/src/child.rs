@@ -1,16 +1,46 @@
 //! A program that is run in our place: its output is its own, its exit code becomes ours, signals are passed on.
 
 use crate::context::Context;
+use crate::core_dump;
 use crate::exit::Exit;
 use crate::report::Report;
+use rustix::fs::{MemfdFlags, Mode, fchmod, memfd_create};
 use rustix::process::{Pid, Signal, kill_process};
-use std::io;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::AsRawFd as _;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{Command, ExitStatus};
 use tokio::signal::unix::{SignalKind, signal};
 
 /// What shells and container runtimes add to the number of the signal that ended a process.
 const KILLED: i32 = 128;
+
+/// A file for a program that is run. It is in memory, since a container may have no place to write to, and gone when this
+/// is dropped.
+#[derive(Debug)]
+pub struct MemoryFile(File);
+
+impl MemoryFile {
+    /// Makes one with `content` that its owner alone may read. `name` is for people who look into /proc.
+    ///
+    /// # Errors
+    /// The system's.
+    pub fn new(name: &str, content: &[u8]) -> io::Result<Self> {
+        let mut file = File::from(memfd_create(name, MemfdFlags::CLOEXEC)?);
+        // libpq ignores a password file that others may read.
+        fchmod(&file, Mode::RUSR | Mode::WUSR)?;
+        file.write_all(content)?;
+        core_dump::let_others_open_files()?;
+        Ok(Self(file))
+    }
+
+    /// Where the program opens it, and whatever it starts in turn: a descriptor that is passed on would be closed on the
+    /// way.
+    pub fn path(&self) -> String {
+        format!("/proc/{}/fd/{}", std::process::id(), self.0.as_raw_fd())
+    }
+}
 
 /// Runs `command` until it ends by itself, whatever we are told meanwhile: as process 1 of a container it would
 /// ignore the signals that it has no handlers for, and as our child it does not. Its standard streams are ours.

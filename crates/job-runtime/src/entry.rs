@@ -2,6 +2,7 @@
 
 use crate::cli::{self, Common, LogFormat, Parsed};
 use crate::context::{self, Context, Parts};
+use crate::core_dump;
 use crate::env::{self, Snapshot};
 use crate::error::{self, Failure};
 use crate::exit::Exit;
@@ -107,6 +108,7 @@ pub fn main<C: Options, E: Failure>(
     run: impl AsyncFnOnce(C::Request, &Context) -> Result<Report, E>,
 ) -> ExitCode {
     let started = Instant::now();
+    core_dump::forbid();
     let Snapshot { vars, blank } = env::snapshot();
     #[expect(clippy::disallowed_methods, reason = "the one reader of the command line")]
     let args: Vec<OsString> = std::env::args_os().collect();

@@ -56,6 +56,7 @@ mod check;
 pub mod child;
 mod cli;
 mod context;
+mod core_dump;
 pub mod duration;
 mod entry;
 pub mod env;

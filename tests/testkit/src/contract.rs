@@ -245,6 +245,23 @@ pub fn a_second_signal_ends_at_once(subject: &Subject<'_>) {
     assert_eq!(outcome.code, 143, "{}", outcome.stderr);
 }
 
+/// A process that crashes leaves its memory, which has credentials in it, nowhere.
+pub fn no_core_dump_is_written(subject: &Subject<'_>) {
+    let site = subject.site().with_binary("/bin/sh");
+    spoil(&site, Fault::new("sts", "AssumeRole", FaultKind::Hang).for_ever());
+    let line = ["-c", "ulimit -S -c unlimited; exec \"$0\" \"$@\"", subject.path];
+    let running = site.start(line.iter().chain(subject.args));
+    running.wait_for_calls("sts", "AssumeRole", 1);
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", running.id())).expect("the process runs");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).expect(&limits);
+    // No file is that short, and a program that cores are piped to gets none.
+    assert_eq!(core.split_whitespace().nth(4), Some("1"), "{core}");
+    running.signal(Signal::ABORT);
+    assert_eq!(running.finish().code, 134);
+    let left: Vec<_> = std::fs::read_dir(site.path("")).expect("the site's folder").flatten().collect();
+    assert!(!left.iter().any(|file| file.file_name().to_string_lossy().starts_with("core")), "{left:?}");
+}
+
 /// The last word fits, tells who and what, and a place it cannot be written to changes nothing.
 pub fn the_termination_message_is_short_and_its_failure_is_harmless(subject: &Subject<'_>) {
     let site = subject.site();

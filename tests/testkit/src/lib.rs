@@ -74,6 +74,7 @@ macro_rules! contract {
                 a_signal_while_credentials_are_awaited_ends_in_143
                 a_signal_reaches_process_1_of_a_container
                 a_second_signal_ends_at_once
+                no_core_dump_is_written
                 the_termination_message_is_short_and_its_failure_is_harmless
                 no_secret_is_told_at_any_level
                 the_resolved_chain_is_logged
