@@ -3,6 +3,7 @@
 // Tests: a panic is how a test fails.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used, clippy::disallowed_methods)]
 
+mod authentication;
 mod check;
 mod exec;
 mod flood;

@@ -84,6 +84,16 @@ impl Attempt<'_> {
                 Exit::Config,
                 vec!["the server's pg_hba.conf, or the user's directory".to_owned()],
             ),
+            Trouble::NotAllowed(method) => (Stage::Auth, Exit::Config, not_allowed(*method, connection)),
+            Trouble::Unbound(_) => (
+                Stage::Auth,
+                Exit::Config,
+                vec![
+                    "only SCRAM-SHA-256-PLUS over TLS can be bound: IAM tokens and MD5 passwords cannot"
+                        .to_owned(),
+                    "--channel-binding prefer binds where the server offers it".to_owned(),
+                ],
+            ),
             Trouble::Unproved(_) => (
                 Stage::Auth,
                 Exit::Denied,
@@ -173,6 +183,20 @@ impl Attempt<'_> {
     }
 }
 
+/// A server that asks for another proof than it may have.
+fn not_allowed(method: Method, connection: &Connection) -> Vec<String> {
+    if connection.policy.require.is_explicit() {
+        return vec![format!("--require-auth is `{}`", connection.policy.require.text())];
+    }
+    let mode = connection.tls.mode.name();
+    let mut advice = vec![format!(
+        "--sslmode verify-full: with --sslmode {mode} the server may be anyone, so it gets no {} in clear text",
+        if matches!(connection.auth, Auth::Iam(_)) { "token" } else { "password" }
+    )];
+    advice.push(format!("--require-auth {} sends it all the same, in tests", method.libpq_name()));
+    advice
+}
+
 /// "PAM authentication failed" has many causes, and RDS tells none apart.
 fn token_refused(
     signed: &Signed,
@@ -235,6 +259,8 @@ pub(crate) fn no_tls(trouble: Trouble, tried: &str, way: &Way) -> Failed {
         | Trouble::Silent(_)
         | Trouble::NoPassword(_)
         | Trouble::Unsupported(_)
+        | Trouble::NotAllowed(_)
+        | Trouble::Unbound(_)
         | Trouble::Unproved(_) => (
             Exit::Unavailable,
             vec![

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 
+use crate::require_auth::AuthPolicy;
 use crate::secret::{Keys, Password};
 
 /// The port of PostgreSQL.
@@ -22,6 +23,7 @@ pub(crate) struct Connection {
     pub(crate) user: Option<String>,
     pub(crate) auth: Auth,
     pub(crate) tls: TlsChoice,
+    pub(crate) policy: AuthPolicy,
     /// What the server must be for us to stay.
     pub(crate) attributes: Attributes,
     pub(crate) application_name: String,

@@ -93,6 +93,7 @@ mod job;
 mod login;
 mod proxy;
 mod query;
+mod require_auth;
 mod secret;
 mod session;
 mod stages;

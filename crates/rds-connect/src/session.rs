@@ -20,7 +20,7 @@ use crate::connection::{Attributes, Connection};
 use crate::error::Error;
 use crate::login::{Endpoint, Login, Logins};
 use crate::stages::{self, Failed, Limits, Stage, Way, trouble_in_words};
-use crate::startup::{self, Ask, Greeting, Trouble};
+use crate::startup::{self, Ask, Channel, Greeting, Trouble};
 use crate::tls::{Tls, TlsFacts};
 
 /// Between two attempts while troubles are borne.
@@ -172,6 +172,13 @@ impl<'a> Opener<'a> {
             database: &database,
             parameters: &parameters,
             password: login.password.as_ref(),
+            policy: &self.connection.policy,
+            channel: match &tls {
+                None => Channel::Plain,
+                Some(facts) => {
+                    facts.server_end_point.as_deref().map_or(Channel::Unbindable, Channel::ServerEndPoint)
+                }
+            },
         };
         let mut greeting = Greeting::default();
         let begun = startup::begin(&mut stream, &ask, self.limits.answer, &mut greeting).await;
@@ -191,7 +198,8 @@ impl<'a> Opener<'a> {
             Stage::Startup,
             greeting.parameter("server_version").unwrap_or("a server of no version").to_owned(),
         );
-        way.pass(Stage::Auth, format!("user {}, asked for {}", login.user, greeting.method));
+        let bound = if greeting.bound { ", bound to the TLS connection" } else { "" };
+        way.pass(Stage::Auth, format!("user {}, asked for {}{bound}", login.user, greeting.method));
         let endpoint = endpoint.clone();
         let user = login.user.clone();
         let mut session =

@@ -12,7 +12,7 @@ use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::{Instant, timeout};
 
-use crate::startup::{ServerError, Trouble};
+use crate::startup::{Method, ServerError, Trouble};
 
 /// Idle time before the first keepalive probe: NAT gateways and load balancers forget a silent flow, some within a
 /// minute.
@@ -291,6 +291,15 @@ pub(crate) fn trouble_in_words(trouble: &Trouble) -> String {
             format!("the server asks for {method}, and no password is configured")
         }
         Trouble::Unsupported(method) => format!("the server asks for {method}, which is not supported"),
+        Trouble::NotAllowed(Method::Trust) => {
+            "the server lets the user in without any proof, which --require-auth does not allow".to_owned()
+        }
+        Trouble::NotAllowed(method) => {
+            format!(
+                "the server asks for {method}, which --require-auth does not allow; nothing was sent to it"
+            )
+        }
+        Trouble::Unbound(why) => format!("--channel-binding require cannot be met: {why}"),
         Trouble::Unproved(what) => format!("the exchange of SCRAM failed: {what}"),
     }
 }

@@ -2,17 +2,21 @@
 //! proved, until the server is ready for queries. Built on the messages of tokio-postgres' own protocol crate, because
 //! tokio-postgres itself neither tells what a server asks for nor gives a connection away, and a proxy needs both.
 
+mod authentication;
+
 use std::fmt;
 use std::io;
 use std::time::Duration;
 
 use bytes::{Buf as _, BytesMut};
-use postgres_protocol::authentication::{md5_hash, sasl};
 use postgres_protocol::message::backend::{ErrorFields, Message};
 use postgres_protocol::message::frontend;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::time::timeout;
 
+pub(crate) use self::authentication::Channel;
+use self::authentication::Exchange;
+use crate::require_auth::AuthPolicy;
 use crate::secret::Password;
 
 /// No message before the first query is longer, unless it is no server of PostgreSQL that speaks.
@@ -37,6 +41,8 @@ pub(crate) struct Ask<'a> {
     /// Run-time parameters, such as `application_name`.
     pub(crate) parameters: &'a [(String, String)],
     pub(crate) password: Option<&'a Password>,
+    pub(crate) policy: &'a AuthPolicy,
+    pub(crate) channel: Channel<'a>,
 }
 
 /// What the server said until it was ready.
@@ -50,6 +56,8 @@ pub(crate) struct Greeting {
     pub(crate) key: Option<(i32, i32)>,
     /// How the user was proved.
     pub(crate) method: Method,
+    /// Whether that proof was bound to the TLS connection.
+    pub(crate) bound: bool,
 }
 
 impl Greeting {
@@ -74,6 +82,20 @@ pub(crate) enum Method {
     Cleartext,
     Md5,
     Scram,
+}
+
+impl Method {
+    pub(crate) const ALL: [Self; 4] = [Self::Trust, Self::Cleartext, Self::Md5, Self::Scram];
+
+    /// Its name in libpq's `require_auth`.
+    pub(crate) fn libpq_name(self) -> &'static str {
+        match self {
+            Self::Trust => "none",
+            Self::Cleartext => "password",
+            Self::Md5 => "md5",
+            Self::Scram => "scram-sha-256",
+        }
+    }
 }
 
 impl fmt::Display for Method {
@@ -168,6 +190,10 @@ pub(crate) enum Trouble {
     NoPassword(Method),
     /// The server wants a proof that we cannot give.
     Unsupported(&'static str),
+    /// The server wants a proof that it may not have.
+    NotAllowed(Method),
+    /// The proof cannot be bound to the TLS connection; says why.
+    Unbound(String),
     /// The server could not prove that it knows the password, or broke the exchange.
     Unproved(String),
 }
@@ -231,57 +257,12 @@ pub(crate) async fn begin(
     }
     say(stream, &out).await?;
     let mut reader = Reader::new(stream, BytesMut::with_capacity(CHUNK));
-    let mut proof: Option<sasl::ScramSha256> = None;
+    let mut exchange = Exchange::new(ask);
     let mut accepted = false;
     loop {
         let (raw, message) = timeout(limit, reader.next()).await.unwrap_or(Err(Trouble::Silent(limit)))?;
         out.clear();
-        let password = |method| ask.password.map(Password::reveal).ok_or(Trouble::NoPassword(method));
         match message {
-            Message::AuthenticationOk => accepted = true,
-            Message::AuthenticationCleartextPassword => {
-                greeting.method = Method::Cleartext;
-                frontend::password_message(password(Method::Cleartext)?.as_bytes(), &mut out)?;
-            }
-            Message::AuthenticationMd5Password(body) => {
-                greeting.method = Method::Md5;
-                let password = password(Method::Md5)?.as_bytes();
-                let hashed = md5_hash(ask.user.as_bytes(), password, body.salt());
-                frontend::password_message(hashed.as_bytes(), &mut out)?;
-            }
-            Message::AuthenticationSasl(body) => {
-                greeting.method = Method::Scram;
-                let mut mechanisms = body.mechanisms();
-                let mut plain = false;
-                while let Some(mechanism) = fallible_iterator::FallibleIterator::next(&mut mechanisms)? {
-                    plain |= mechanism == sasl::SCRAM_SHA_256;
-                }
-                if !plain {
-                    return Err(Trouble::Unsupported("a SASL mechanism other than SCRAM-SHA-256"));
-                }
-                // The binding to the TLS channel is left out: the certificate is checked.
-                let scram = sasl::ScramSha256::new(
-                    password(Method::Scram)?.as_bytes(),
-                    sasl::ChannelBinding::unsupported(),
-                );
-                frontend::sasl_initial_response(sasl::SCRAM_SHA_256, scram.message(), &mut out)?;
-                proof = Some(scram);
-            }
-            Message::AuthenticationSaslContinue(body) => {
-                let scram = proof.as_mut().ok_or_else(out_of_turn)?;
-                scram.update(body.data()).map_err(|error| Trouble::Unproved(error.to_string()))?;
-                frontend::sasl_response(scram.message(), &mut out)?;
-            }
-            Message::AuthenticationSaslFinal(body) => {
-                let scram = proof.as_mut().ok_or_else(out_of_turn)?;
-                scram.finish(body.data()).map_err(|error| Trouble::Unproved(error.to_string()))?;
-            }
-            Message::AuthenticationGss | Message::AuthenticationGssContinue(_) => {
-                return Err(Trouble::Unsupported("GSSAPI"));
-            }
-            Message::AuthenticationKerberosV5 => return Err(Trouble::Unsupported("Kerberos V5")),
-            Message::AuthenticationSspi => return Err(Trouble::Unsupported("SSPI")),
-            Message::AuthenticationScmCredential => return Err(Trouble::Unsupported("SCM credentials")),
             Message::ErrorResponse(body) => return Err(Trouble::Refused(ServerError::read(body.fields())?)),
             Message::ParameterStatus(_) if greeting.parameters.len() == MOST_PARAMETERS => {
                 return Err(Trouble::Foreign(format!("it names more than {MOST_PARAMETERS} parameters")));
@@ -296,9 +277,12 @@ pub(crate) async fn begin(
                 if !reader.buffer.is_empty() {
                     return Err(Trouble::Foreign("it goes on after it said that it is ready".to_owned()));
                 }
+                greeting.bound = exchange.is_bound();
                 return Ok(());
             }
-            _ => return Err(out_of_turn()),
+            // Once the user is accepted, nothing more is proved.
+            _ if accepted => return Err(out_of_turn()),
+            message => accepted = exchange.respond(&message, &mut greeting.method, &mut out)?,
         }
         if accepted {
             greeting.messages.extend_from_slice(&raw);
@@ -426,6 +410,8 @@ mod tests {
     use tokio::io::{BufStream, duplex};
 
     use super::*;
+    use crate::connection::SslMode;
+    use crate::require_auth::{ChannelBinding, RequireAuth};
 
     /// A stream may keep what is written until it is flushed: TLS does where the socket is busy.
     #[test]
@@ -435,7 +421,18 @@ mod tests {
         let (ours, mut server) = duplex(1024);
         let mut ours = BufStream::new(ours);
         let password = Password::new("pw".to_owned());
-        let ask = Ask { user: "jane", database: "sales", parameters: &[], password: Some(&password) };
+        let policy = AuthPolicy {
+            require: RequireAuth::default_for(SslMode::VerifyFull),
+            binding: ChannelBinding::Prefer,
+        };
+        let ask = Ask {
+            user: "jane",
+            database: "sales",
+            parameters: &[],
+            password: Some(&password),
+            policy: &policy,
+            channel: Channel::Plain,
+        };
         let serving = async {
             let length = server.read_u32().await?;
             server.read_exact(&mut vec![0; usize::try_from(length).unwrap() - 4]).await?;

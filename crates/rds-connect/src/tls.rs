@@ -1,5 +1,6 @@
 //! TLS with the server: whom to trust, and what there is to say about a certificate.
 
+mod channel_binding;
 mod names;
 mod verifier;
 
@@ -50,6 +51,8 @@ pub(crate) struct TlsFacts {
     pub(crate) names: Vec<String>,
     /// Who has signed it.
     pub(crate) issuer: Option<String>,
+    /// What a SCRAM proof is bound to; none where no hash is defined for the certificate.
+    pub(crate) server_end_point: Option<Vec<u8>>,
 }
 
 /// Why there is no TLS.
@@ -128,6 +131,9 @@ impl Tls {
                     ),
                     names: seen.all(),
                     issuer: seen.issuer,
+                    server_end_point: connection
+                        .peer_certificates()
+                        .and_then(|chain| channel_binding::server_end_point(chain.first()?)),
                 };
                 Ok((stream, facts))
             }

@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use job_runtime::{duration, env};
 
 use crate::connection::{self, Attributes, Auth, Connection, SecretRef, Signing, SslMode, TlsChoice};
+use crate::require_auth::{AuthPolicy, ChannelBinding, RequireAuth};
 use crate::secret::{Keys, Password};
 
 /// Where, as whom, and how safely.
@@ -148,6 +149,31 @@ pub(super) struct ConnectArgs {
     /// PEM file of roots in place of those built in (RDS's and Mozilla's)
     #[arg(long, env = "PGSSLROOTCERT", value_name = "FILE", global = true, help_heading = "TLS")]
     ssl_root_cert: Option<PathBuf>,
+
+    /// By which proofs the server may let the user in [default: any; below verify-full any but password]
+    ///
+    /// A list of libpq's names: password (in clear text, as for IAM tokens), md5, scram-sha-256 and none; or of those that
+    /// are excluded, each behind an exclamation mark.
+    #[arg(
+        long,
+        env = "PGREQUIREAUTH",
+        value_name = "METHODS",
+        value_parser = str::parse::<RequireAuth>,
+        global = true,
+        help_heading = "TLS"
+    )]
+    require_auth: Option<RequireAuth>,
+
+    /// Whether the proof of a password is bound to the TLS connection (SCRAM-SHA-256-PLUS)
+    #[arg(
+        long,
+        env = "PGCHANNELBINDING",
+        value_name = "MODE",
+        default_value = "prefer",
+        global = true,
+        help_heading = "TLS"
+    )]
+    channel_binding: ChannelBinding,
 }
 
 impl ConnectArgs {
@@ -218,6 +244,10 @@ impl ConnectArgs {
             user: self.user,
             auth,
             tls: TlsChoice { mode: self.sslmode, root_cert: self.ssl_root_cert },
+            policy: AuthPolicy {
+                require: self.require_auth.unwrap_or_else(|| RequireAuth::default_for(self.sslmode)),
+                binding: self.channel_binding,
+            },
             attributes: self.target_session_attrs,
             application_name: self.application_name,
             wait: self.wait,

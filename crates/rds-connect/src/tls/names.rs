@@ -8,8 +8,8 @@ use webpki::EndEntityCert;
 
 /// The object identifier 2.5.4.3, common name, in DER.
 const COMMON_NAME: [u8; 3] = [0x55, 0x04, 0x03];
-const OBJECT_IDENTIFIER: u8 = 0x06;
-const SEQUENCE: u8 = 0x30;
+pub(super) const OBJECT_IDENTIFIER: u8 = 0x06;
+pub(super) const SEQUENCE: u8 = 0x30;
 const SET: u8 = 0x31;
 
 /// Whose certificate it is.
@@ -65,7 +65,7 @@ fn common_name(mut name: &[u8]) -> Option<String> {
 }
 
 /// The first element of `der`: tag, content, and what follows.
-fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
+pub(super) fn element(der: &[u8]) -> Option<(u8, &[u8], &[u8])> {
     let (&[tag, first], rest) = der.split_first_chunk()?;
     let (length, rest) = match first {
         0..=0x7f => (usize::from(first), rest),
