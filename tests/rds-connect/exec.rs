@@ -1,8 +1,11 @@
 //! `exec`: a program in our place.
 
+use std::collections::BTreeSet;
+use std::fs;
+
 use testkit::{Database, Signal};
 
-use crate::{without, world};
+use crate::{World, without, world};
 
 #[test]
 fn psql_finds_everything_in_its_variables() {
@@ -87,4 +90,157 @@ fn a_password_of_before_is_not_left_to_the_program() {
     outcome.assert_exit(0);
     assert_eq!(outcome.text(), "none\n");
     // Nothing was signed, so that nothing of AWS was asked.
+}
+
+/// A login by password.
+fn by_password(world: &World, more: &[&str]) -> Vec<String> {
+    let password = world.site.write("password", Database::PASSWORD).display().to_string();
+    let mut args = world.way();
+    args.extend(["--user", Database::USER, "--password-file", &password].map(str::to_owned));
+    args.extend(more.iter().map(|arg| (*arg).to_owned()));
+    args
+}
+
+#[test]
+fn a_service_of_before_does_not_lead_the_program_elsewhere() {
+    let world = world();
+    // Nothing listens there.
+    let service = "[elsewhere]\nhost=127.0.0.1\nhostaddr=127.0.0.1\nport=1\nsslmode=disable\n";
+    let file = world.site.write("services", service).display().to_string();
+    let world = world.env("PGSERVICE", "elsewhere").env("PGSERVICEFILE", file).env("PGGSSENCMODE", "require");
+    let outcome = world.run(&[
+        "exec",
+        "--",
+        "/usr/bin/psql",
+        "-X",
+        "-At",
+        "-c",
+        "select current_user || ' ' || ssl from pg_stat_ssl where pid = pg_backend_pid()",
+    ]);
+    outcome.assert_exit(0).assert_says("PGSERVICE");
+    assert_eq!(outcome.text(), "iam_demo_user true\n");
+}
+
+/// Variables of libpq that this program reads itself, so that their values are the connection's.
+const OWN: [&str; 11] = [
+    "PGAPPNAME",
+    "PGCHANNELBINDING",
+    "PGDATABASE",
+    "PGHOST",
+    "PGHOSTADDR",
+    "PGPASSWORD",
+    "PGPORT",
+    "PGSSLMODE",
+    "PGSSLROOTCERT",
+    "PGTARGETSESSIONATTRS",
+    "PGUSER",
+];
+
+/// Those that may stay: they lead nowhere else, and weaken nothing.
+const HARMLESS: [&str; 20] = [
+    "PGCLIENTENCODING",
+    "PGCONNECT_TIMEOUT",
+    "PGDATESTYLE",
+    "PGGEQO",
+    "PGGSSLIB",
+    "PGKRBSRVNAME",
+    "PGLOCALEDIR",
+    "PGOPTIONS",
+    "PGREQUIREPEER",
+    "PGSERVICEFILE",
+    "PGSSLCERT",
+    "PGSSLCOMPRESSION",
+    "PGSSLCRL",
+    "PGSSLCRLDIR",
+    "PGSSLKEY",
+    "PGSSLMAXPROTOCOLVERSION",
+    "PGSSLMINPROTOCOLVERSION",
+    "PGSSLSNI",
+    "PGSYSCONFDIR",
+    "PGTZ",
+];
+
+#[test]
+fn every_variable_of_libpq_is_decided_about() {
+    let library = fs::read("/usr/lib/x86_64-linux-gnu/libpq.so.5").unwrap();
+    let names: BTreeSet<&str> = library
+        .split(|byte| *byte == 0)
+        .filter_map(|text| std::str::from_utf8(text).ok())
+        .filter(|text| {
+            text.starts_with("PG") && text.bytes().all(|byte| byte.is_ascii_uppercase() || byte == b'_')
+        })
+        .filter(|text| !text.starts_with("PGRES_") && text.len() > 3)
+        .collect();
+    assert!(names.len() > 30, "{names:?}");
+    let mut world = world();
+    for name in names.iter().filter(|name| !OWN.contains(name)) {
+        world = world.env(name, "inherited");
+    }
+    let outcome =
+        world.site.run(by_password(&world, &["exec", "--password-by", "file", "--", "/usr/bin/env"]));
+    outcome.assert_exit(0);
+    let left: BTreeSet<&str> =
+        outcome.text().lines().filter_map(|line| line.strip_suffix("=inherited")).collect();
+    let unexpected: Vec<_> = left.iter().filter(|name| !HARMLESS.contains(name)).collect();
+    assert!(unexpected.is_empty(), "{unexpected:?}");
+    for line in ["PGSSLMODE=verify-full", "PGGSSENCMODE=disable", "PGCHANNELBINDING=prefer"] {
+        assert!(outcome.text().lines().any(|it| it == line), "no {line} in\n{}", outcome.text());
+    }
+}
+
+#[test]
+fn what_the_options_say_of_safety_is_told_to_the_program() {
+    let world = world();
+    let options = ["--channel-binding", "require", "--require-auth", "scram-sha-256", "exec", "--"];
+    let script = ["/bin/sh", "-c", "echo $PGCHANNELBINDING $PGREQUIREAUTH"];
+    let outcome = world.site.run(by_password(&world, &[&options[..], &script[..]].concat()));
+    assert_eq!(outcome.assert_exit(0).text(), "require scram-sha-256\n");
+    // Below verify-full no password goes out in clear text, to whoever it is.
+    let outcome =
+        world.site.run(by_password(&world, &[&["--sslmode", "require", "exec", "--"][..], &script].concat()));
+    assert_eq!(outcome.assert_exit(0).text(), "prefer !password\n");
+}
+
+#[test]
+fn secrets_of_aws_are_kept_from_the_program() {
+    let world = world()
+        .env("AWS_CONTAINER_AUTHORIZATION_TOKEN", "of-the-agent")
+        .env("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE")
+        .env("AWS_SECRET_ACCESS_KEY", "of-somebody")
+        .env("AWS_SESSION_TOKEN", "of-a-session");
+    let script = "echo ${AWS_ACCESS_KEY_ID-} ${AWS_SECRET_ACCESS_KEY-} ${AWS_SESSION_TOKEN-} ${AWS_CONTAINER_AUTHORIZATION_TOKEN-}";
+    let exec = |more: &[&str]| {
+        let outcome = world
+            .site
+            .run(by_password(&world, &[&["exec"], more, &["--", "/bin/sh", "-c", script]].concat()));
+        outcome.assert_exit(0);
+        outcome.text().trim().to_owned()
+    };
+    assert_eq!(exec(&[]), "");
+    assert_eq!(exec(&["--keep-aws-credentials"]), "AKIAEXAMPLE of-somebody of-a-session of-the-agent");
+}
+
+#[test]
+fn programs_of_postgresql_get_the_password_in_a_file() {
+    let world = world();
+    // psql runs a shell that looks at what it has got.
+    let look = "\\! echo ${PGPASSWORD-none}; stat -L -c %a $PGPASSFILE; sed 's/[^:]*$//' $PGPASSFILE";
+    let psql = ["exec", "--", "/usr/bin/psql", "-X", "-At", "-c", "select current_user", "-c", look];
+    let outcome = world.site.run(by_password(&world, &psql));
+    outcome.assert_exit(0);
+    let told: Vec<&str> = outcome.text().lines().collect();
+    assert_eq!(told[..3], ["app", "none", "600"], "{}", outcome.text());
+    let line = format!("{}:{}:*:app:", Database::HOST, world.database.port());
+    assert_eq!(told[3..], [line], "the line but for the password");
+    // A token as well, where it is asked for.
+    let psql =
+        ["exec", "--password-by", "file", "--", "/usr/bin/psql", "-X", "-At", "-c", "select current_user"];
+    assert_eq!(world.run(&psql).assert_exit(0).text(), "iam_demo_user\n");
+    let script = ["--", "/bin/sh", "-c", "echo ${#PGPASSWORD}"];
+    let length = Database::PASSWORD.len();
+    for (by, expected) in [("auto", length), ("variable", length), ("file", 0)] {
+        let outcome =
+            world.site.run(by_password(&world, &[&["exec", "--password-by", by][..], &script].concat()));
+        assert_eq!(outcome.assert_exit(0).text(), format!("{expected}\n"));
+    }
 }

@@ -18,6 +18,7 @@ use self::connect::ConnectArgs;
 use self::proxy::ProxyArgs;
 use self::query::QueryArgs;
 use crate::connection::Auth;
+use crate::exec::{Exec, PasswordBy};
 use crate::{Request, Work};
 
 /// Options of rds-connect.
@@ -114,8 +115,9 @@ Examples:
     rds-connect query --host db.example.com --user app --iam --single-transaction \\
       --sql 'delete from orders where day = :day' --parameter day=2026-01-31")]
     Query(Box<QueryArgs>),
-    /// Run a program with PGHOST, PGPORT, PGUSER, PGDATABASE, PGPASSWORD, PGSSLMODE and PGSSLROOTCERT set
+    /// Run a program with libpq's variables set: PGHOST, PGPORT, PGUSER, PGDATABASE, PGSSLMODE, PGPASSWORD or PGPASSFILE, …
     ///
+    /// Variables that would lead elsewhere (PGSERVICE, PGHOSTADDR) and AWS access keys are removed from its environment.
     /// Signals are passed on to it, and its exit code is the run's; --timeout counts until it is started, and no longer.
     /// Of several hosts it gets the first. An IAM token is good for 15 minutes: a program that connects later needs the
     /// proxy.
@@ -137,6 +139,24 @@ Examples:
 #[derive(Debug, Args)]
 #[group(skip)]
 struct ExecArgs {
+    /// How the program gets the password
+    ///
+    /// A file is read only by libpq and what understands PGPASSFILE; a variable is inherited by every process that the
+    /// program starts. A password of several lines is always in the variable; auto puts one of more than 250 bytes there, such
+    /// as a token, because libpq before PostgreSQL 14 cuts longer lines.
+    #[arg(
+        long,
+        env = "RDS_EXEC_PASSWORD_BY",
+        value_name = "WAY",
+        default_value = "auto",
+        help_heading = "Program"
+    )]
+    password_by: PasswordBy,
+
+    /// Leave AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN in the program's environment
+    #[arg(long, env = "RDS_EXEC_KEEP_AWS_CREDENTIALS", help_heading = "Program")]
+    keep_aws_credentials: bool,
+
     /// Program and its arguments, after --
     #[arg(last = true, required = true, value_name = "COMMAND")]
     command: Vec<OsString>,
@@ -158,7 +178,9 @@ impl Options for Cli {
             WorkArgs::Check => Work::Check(Format::facts(output, Output::Json)?),
             WorkArgs::Token => Work::Token(Format::facts(output, Output::Text)?),
             WorkArgs::Query(args) => Work::Query(Box::new(args.into_query(Format::rows(output))?)),
-            WorkArgs::Exec(ExecArgs { command }) => Work::Exec(command),
+            WorkArgs::Exec(ExecArgs { command, password_by, keep_aws_credentials }) => {
+                Work::Exec(Exec { command, password_by, keep_aws_credentials })
+            }
             WorkArgs::Proxy(args) => Work::Proxy(Box::new(args.into_proxy()?)),
         };
         Ok(Request { connection, work })

@@ -1,29 +1,37 @@
 //! `exec`: runs a program with the connection in libpq's variables.
 
+mod environment;
+mod password;
+
 use std::ffi::OsString;
-use std::fs::File;
-use std::io::{self, Write as _};
-use std::os::fd::AsRawFd as _;
 use std::process::Command;
 
-use job_runtime::{Context, Report, child};
-use rustix::fs::{MemfdFlags, memfd_create};
+use job_runtime::child::{self, MemoryFile};
+use job_runtime::{Context, Report};
 
+use self::environment::Environment;
+pub(crate) use self::password::PasswordBy;
 use crate::connection::{Connection, SslMode};
 use crate::error::Error;
 use crate::login::Logins;
 use crate::session::in_time;
 use crate::tls::{self, Tls};
 
-/// Runs `command` with the first server of the connection in its environment; its end is the run's.
+/// What is to be run.
+#[derive(Debug)]
+pub(crate) struct Exec {
+    /// Program and arguments; at least the program.
+    pub(crate) command: Vec<OsString>,
+    pub(crate) password_by: PasswordBy,
+    /// Whether the program gets the AWS credentials of this process's environment.
+    pub(crate) keep_aws_credentials: bool,
+}
+
+/// Runs the command with the first server of the connection in its environment; its end is the run's.
 ///
 /// # Errors
 /// There is no server, no login, or no such program.
-pub(crate) async fn exec(
-    connection: &Connection,
-    command: &[OsString],
-    ctx: &Context,
-) -> Result<Report, Error> {
+pub(crate) async fn exec(connection: &Connection, exec: &Exec, ctx: &Context) -> Result<Report, Error> {
     // The roots are read, so that a mistake in them is told here and not by the program.
     Tls::new(&connection.tls, &connection.hosts).map_err(Error::Roots)?;
     let logins = Logins::new(connection, ctx);
@@ -31,51 +39,55 @@ pub(crate) async fn exec(
     if connection.hosts.len() > 1 {
         tracing::warn!(host = endpoint.host.name, "the login is for one server: the program gets the first");
     }
-    let [program, args @ ..] = command else {
+    let [program, args @ ..] = exec.command.as_slice() else {
         return Err(Error::Usage("there is no program to run: exec -- PROGRAM ARGUMENTS".to_owned()));
     };
     let shown = program.to_string_lossy().into_owned();
     let failed = |source| Error::Exec { program: shown.clone(), source };
-    let mut run = Command::new(program);
-    run.args(args)
-        .env("PGHOST", &endpoint.host.name)
-        .env("PGPORT", endpoint.port.to_string())
-        .env("PGUSER", &login.user)
-        .env("PGDATABASE", &login.database)
-        .env("PGSSLMODE", connection.tls.mode.name());
-    match endpoint.host.address {
-        Some(address) => run.env("PGHOSTADDR", address.to_string()),
-        None => run.env_remove("PGHOSTADDR"),
-    };
-    if let Some(password) = &login.password {
-        run.env("PGPASSWORD", password.reveal());
+    let mut environment = Environment::default();
+    environment.connect(connection, &endpoint, &login);
+    if !exec.keep_aws_credentials {
+        environment.drop_aws_credentials();
     }
-    // Held until the program ends.
-    let bundle = match (&connection.tls.root_cert, connection.tls.mode) {
+    // Both are held until the program ends.
+    let password_file = match &login.password {
+        Some(password) if exec.password_by.is_file(program, password) => {
+            let line = password::line(&endpoint, &login.user, password);
+            let file = MemoryFile::new("pgpass", line.as_bytes()).map_err(failed)?;
+            environment.set("PGPASSFILE", file.path()).remove("PGPASSWORD");
+            Some(file)
+        }
+        Some(password) => {
+            environment.set("PGPASSWORD", password.reveal()).remove("PGPASSFILE");
+            None
+        }
+        None => None,
+    };
+    let roots = match (&connection.tls.root_cert, connection.tls.mode) {
         (Some(path), _) => {
-            run.env("PGSSLROOTCERT", path);
+            environment.set("PGSSLROOTCERT", path);
             None
         }
         (None, SslMode::VerifyCa | SslMode::VerifyFull) => {
-            let file = bundle().map_err(failed)?;
-            run.env("PGSSLROOTCERT", format!("/proc/{}/fd/{}", std::process::id(), file.as_raw_fd()));
+            let bundle = tls::bundle_pem().as_bytes();
+            let file = MemoryFile::new("rds-ca-bundle.pem", bundle).map_err(failed)?;
+            environment.set("PGSSLROOTCERT", file.path());
             Some(file)
         }
         (None, SslMode::Disable | SslMode::Require) => {
-            run.env_remove("PGSSLROOTCERT");
+            environment.remove("PGSSLROOTCERT");
             None
         }
     };
+    let mut run = Command::new(program);
+    run.args(args);
+    let removed = environment.apply(&mut run);
+    if !removed.is_empty() {
+        let variables = removed.join(", ");
+        tracing::info!(variables, "variables removed from the program's environment");
+    }
     tracing::info!(program = shown, host = endpoint.host.name, user = login.user, "starting");
     let report = child::run(run, ctx).await.map_err(failed)?;
-    drop(bundle);
+    drop((password_file, roots));
     Ok(report)
-}
-
-/// The built-in roots as a file, which is what libpq wants: one in memory, since a container may have no place to write
-/// to. The child opens it, from its beginning, by way of our process.
-fn bundle() -> io::Result<File> {
-    let mut file = File::from(memfd_create("rds-ca-bundle.pem", MemfdFlags::CLOEXEC)?);
-    file.write_all(tls::bundle_pem().as_bytes())?;
-    Ok(file)
 }

@@ -22,7 +22,7 @@ pub(crate) async fn execute(request: &Request, ctx: &Context) -> Result<Report, 
             check(connection, Output::Json, ctx).await
         }
         Work::Token(output) => token(connection, *output, ctx).await,
-        Work::Exec(command) => exec(connection, command, ctx).await,
+        Work::Exec(program) => exec(connection, program, ctx).await,
         Work::Query(query) => query::run(connection, query, ctx).await,
         Work::Proxy(proxy) => Box::pin(proxy::serve(connection, proxy, ctx)).await,
     }
@@ -38,11 +38,11 @@ fn warn(request: &Request) {
             tracing::warn!("sslmode {mode}: any server with a certificate of these authorities is believed");
         }
         SslMode::Require => tracing::warn!(
-            "sslmode {mode}: whoever answers gets the password or token; use verify-full outside of tests"
+            "sslmode {mode}: the server may be anyone, and every row goes to it; use verify-full outside of tests"
         ),
-        SslMode::Disable => tracing::warn!(
-            "sslmode {mode}: password or token and every row go over the network as they are; use verify-full"
-        ),
+        SslMode::Disable => {
+            tracing::warn!("sslmode {mode}: every row goes over the network as it is; use verify-full");
+        }
     }
     if connection.tls.mode == SslMode::Disable && matches!(connection.auth, Auth::Iam(_)) {
         tracing::warn!("RDS takes IAM tokens over TLS only");

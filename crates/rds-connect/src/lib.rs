@@ -13,7 +13,7 @@
 //! - `query`: SQL from options, files, standard input or a folder, statement after statement; its rows as they come.
 //! - `token`: what `aws rds generate-db-auth-token` prints, signed by a session that lives on for `--min-session`.
 //! - `exec -- PROGRAM`: a program with libpq's variables set; its exit code is the run's, signals are passed on. `--timeout`
-//!   counts until it is started.
+//!   counts until it is started. Inherited variables that would lead elsewhere are removed, and so are secrets of AWS.
 //! - `proxy`: listens on this machine; each client gets a connection of its own with a fresh token, over verified TLS.
 //!
 //! # SQL
@@ -60,6 +60,10 @@
 //! `verify-full` unless `--sslmode` says otherwise, against the roots of RDS (built in; source and date are in
 //! `--version`) and Mozilla's (for RDS Proxy), or those of `--ssl-root-cert`.
 //!
+//! Below `verify-full` no password or token is sent in clear text, unless `--require-auth` (libpq's) names `password`. A
+//! server that asks for SCRAM has to prove that it knows the password. Over TLS that proof is bound to the connection where
+//! the server offers `SCRAM-SHA-256-PLUS` (`--channel-binding`).
+//!
 //! # AWS calls and what they need
 //!
 //! | call | when | IAM action |
@@ -101,13 +105,12 @@ mod startup;
 mod tls;
 mod token;
 
-use std::ffi::OsString;
-
 use job_runtime::{Context, Output, Report};
 
 pub use self::cli::Cli;
 use self::connection::Connection;
 pub use self::error::Error;
+use self::exec::Exec;
 use self::proxy::Proxy;
 use self::query::Query;
 pub use self::stages::{Failed, Passed, Stage};
@@ -132,7 +135,7 @@ pub struct Request {
 enum Work {
     Check(Output),
     Token(Output),
-    Exec(Vec<OsString>),
+    Exec(Exec),
     Query(Box<Query>),
     Proxy(Box<Proxy>),
 }
