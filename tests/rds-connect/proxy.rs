@@ -91,6 +91,7 @@ impl<'s> Proxy<'s> {
 
 /// The value of a field in the last line of the log with this message.
 fn said(running: &Running<'_>, message: &str, field: &str) -> String {
+    running.wait_for_log(message);
     let log = running.stderr();
     let mut lines = log.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let line = lines.rfind(|line| line["message"] == message).expect("it is in the log");
