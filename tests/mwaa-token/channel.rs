@@ -65,7 +65,9 @@ fn statuses_of_airflow_itself() {
     for (code, exit, starts) in [(401, 77, 1), (400, 65, 1), (429, 75, 5), (503, 80, 5)] {
         let site = pod("", &format!("refused_with = {code}"));
         site.run(trigger(&[])).assert_exit(exit);
-        assert_eq!(calls(&site, "InvokeRestApi").len(), 1 + starts, "{code}");
+        // Pauses have a part at random, so that the number of repetitions within their limit differs.
+        let sent = calls(&site, "InvokeRestApi").len() - 1;
+        assert!(if starts == 1 { sent == 1 } else { (4..=8).contains(&sent) }, "{code}: {sent}");
     }
 }
 
@@ -80,7 +82,7 @@ fn a_run_that_is_not_there_any_more() {
         site.run(["rest", "DELETE", &format!("/dags/etl/dagRuns/{id}")]).assert_exit(0);
         // Up to half a minute a new run may be unknown; one that was seen may not.
         let outcome = running.finish();
-        outcome.assert_exit(65).assert_says("any more");
+        outcome.assert_exit(65).assert_says("does not exist, or no longer");
         assert!(outcome.elapsed < Duration::from_secs(20), "{channel}: {:?}", outcome.elapsed);
     }
 }
@@ -165,15 +167,15 @@ fn a_run_that_can_no_longer_be_seen_may_go_on() {
     let site = pod("", ENDLESS);
     spoil(&site, fault("InvokeRestApi", status(400, "RestApiServerException", "")).from(4).for_ever());
     let outcome = site.run(trigger(&["--channel", "rest"]));
-    outcome.assert_exit(79).assert_says("may well go on").assert_says("grid?dag_run_id=");
+    outcome.assert_exit(80).assert_says("may still be running").assert_says("grid?dag_run_id=");
 
     let site = pod("", ENDLESS);
     spoil(&site, fault("InvokeRestApi", status(403, "AccessDeniedException", "gone")).from(4).for_ever());
-    site.run(trigger(&["--channel", "rest"])).assert_exit(77).assert_says("may well go on");
+    site.run(trigger(&["--channel", "rest"])).assert_exit(77).assert_says("may still be running");
 
     let site = pod("", ENDLESS);
     spoil(&site, web_fault(status(502, "BadGateway", "")).from(4).for_ever());
-    site.run(trigger(&["--channel", "cli"])).assert_exit(79);
+    site.run(trigger(&["--channel", "cli"])).assert_exit(80);
 }
 
 #[test]

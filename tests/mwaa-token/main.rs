@@ -12,6 +12,7 @@ mod command;
 mod dags;
 mod environments;
 mod once;
+mod other_work;
 mod outcome;
 mod rest;
 mod seed_004;

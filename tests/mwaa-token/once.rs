@@ -117,14 +117,14 @@ fn a_start_that_never_gets_an_answer_is_told_as_such() {
     let site = pod("", ENDLESS);
     spoil(&site, fault("InvokeRestApi", kind()).from(2).for_ever());
     let outcome = site.run(trigger(&["--channel", "rest"]));
-    outcome.assert_exit(80).assert_says("may have been started").assert_says("run once-");
-    assert_eq!(calls(&site, "InvokeRestApi").len(), 1 + 5);
+    outcome.assert_exit(80).assert_says("may have been started").assert_says("dag_run_id=once-");
+    assert_eq!(calls(&site, "InvokeRestApi").len(), 1 + 6);
 
     let site = pod("", ENDLESS);
     spoil(&site, fault("InvokeRestApi", kind()).from(3).for_ever());
     site.run(keyed(&["--channel", "rest"]))
         .assert_exit(75)
-        .assert_says("the next process with the same key finds it");
+        .assert_says("the next process with the same idempotency key searches for it first");
 }
 
 #[test]
@@ -138,7 +138,7 @@ fn an_earlier_failure_is_reported_or_run_again() {
         assert_eq!(started(&site), 1);
         let rerun =
             site.run(keyed(&["--channel", channel, "--on-prior-failure", "rerun"])).assert_exit(10).json();
-        assert_eq!(rerun["dag_run_id"], format!("{}-1", first["dag_run_id"].as_str().unwrap()));
+        assert_eq!(rerun["dag_run_id"], format!("{}-2", first["dag_run_id"].as_str().unwrap()));
         assert_eq!(started(&site), 2);
         // Without a wait as well, and what has failed twice is done a third time.
         site.run(keyed(&["--channel", channel, "--no-wait"])).assert_exit(10);
@@ -162,10 +162,10 @@ fn a_run_is_taken_over_though_the_dag_is_paused() {
 }
 
 #[test]
-fn the_id_is_made_of_the_key_and_nothing_else() {
+fn the_id_is_made_of_the_key_and_of_what_is_asked_for() {
     let id = make_run(&pod("", ENDLESS));
     assert_eq!(id, make_run(&pod(THREE, ENDLESS)));
-    assert!(id.starts_with("key-") && id.len() == 20 && !id.contains(KEY[1]), "{id}");
+    assert!(id.starts_with("key-") && id.len() == 29 && !id.contains(KEY[1]), "{id}");
     // Without a key, each process has its own.
     let site = pod("", QUICK);
     for _ in 0..3 {
@@ -193,7 +193,10 @@ fn a_list_of_runs_that_is_none_says_nothing() {
         match found {
             Some(found) => assert_eq!(outcome.assert_exit(0).json()["adopted"], found, "{stdout}"),
             None => {
-                outcome.assert_exit(75).assert_says("could not be looked for").assert_says("does not list");
+                outcome
+                    .assert_exit(75)
+                    .assert_says("search for an earlier DAG run")
+                    .assert_says("does not list");
             }
         }
         assert_eq!(started(&site), usize::from(found.is_some()), "{stdout}");

@@ -53,7 +53,7 @@ fn a_state_that_is_not_known_is_waited_on() {
     let site =
         pod("", "courses = [{ steps = [{ state = 'deferred' }, { state = 'success', after = '500ms' }] }]");
     let outcome = site.run(trigger(&[]));
-    outcome.assert_exit(0).assert_says("does not know, taken for pending");
+    outcome.assert_exit(0).assert_says("does not know; counts as pending");
     assert_eq!(states(&outcome), ["deferred", "success"]);
 }
 
@@ -82,7 +82,7 @@ fn no_wait_prints_the_id() {
 fn the_end_of_our_wait_is_not_the_run_s() {
     let site = pod("", ENDLESS);
     let outcome = site.run(trigger(&["--timeout", "2s"]));
-    outcome.assert_exit(79).assert_says("it was last seen running and goes on");
+    outcome.assert_exit(80).assert_says("last state running");
     assert_eq!(site.sandbox.dag_runs("flow")[0].state, "running");
 }
 

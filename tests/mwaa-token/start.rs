@@ -35,10 +35,10 @@ fn a_paused_dag_is_refused_unless_that_is_wanted() {
     for (environment, channel) in [("", "rest"), (THREE, "rest"), ("", "cli"), (THREE, "cli")] {
         let site = pod(environment, "paused = true");
         let outcome = site.run(trigger(&["--channel", channel]));
-        outcome.assert_exit(65).assert_says("it is paused").assert_says("--allow-paused");
+        outcome.assert_exit(65).assert_says("is paused").assert_says("--allow-paused");
         assert_eq!(started(&site), 0);
         let outcome = site.run(trigger(&["--channel", channel, "--allow-paused", "--timeout", "2s"]));
-        outcome.assert_exit(79).assert_says("last seen queued");
+        outcome.assert_exit(80).assert_says("last state queued");
         assert_eq!(started(&site), 1);
     }
 }
@@ -59,7 +59,7 @@ fn a_logical_date_is_handed_on_and_may_be_taken() {
     for (environment, channel) in [("", "rest"), (THREE, "rest"), ("", "cli"), (THREE, "cli")] {
         let site = pod(environment, ENDLESS);
         let date = ["--logical-date", "2026-01-31T06:00:00Z", "--channel", channel, "--timeout", "2s"];
-        site.run(trigger(&date)).assert_exit(79);
+        site.run(trigger(&date)).assert_exit(80);
         // By either way, the run has it.
         let told = site.run(["rest", "POST", "/dags/~/dagRuns/list", "{}"]).assert_exit(0).json();
         assert_eq!(told["dag_runs"][0]["logical_date"], "2026-01-31T06:00:00Z", "{channel}");

@@ -12,7 +12,7 @@ mod start;
 mod wait;
 
 pub use self::error::RemoteError;
-pub use self::fingerprint::{Comparison, Fingerprint, short_digest};
+pub use self::fingerprint::{Comparison, Fingerprint, canonical_json, short_digest};
 
 use crate::context::{Context, Remote};
 use crate::error::CallError;

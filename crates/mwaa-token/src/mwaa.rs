@@ -49,15 +49,22 @@ pub(crate) struct Ask {
     pub(crate) path: String,
     pub(crate) query: Map<String, Value>,
     pub(crate) body: Option<Value>,
+    /// It changes nothing, so that it may be sent again.
+    pub(crate) reads: bool,
 }
 
 impl Ask {
+    /// A search, which Airflow takes by POST.
+    pub(crate) fn search(path: impl Into<String>, body: Value) -> Self {
+        Self { reads: true, ..Self::with_body(Method::Post, path, body) }
+    }
+
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::Get, path: path.into(), query: Map::new(), body: None }
+        Self { method: Method::Get, path: path.into(), query: Map::new(), body: None, reads: true }
     }
 
     pub(crate) fn with_body(method: Method, path: impl Into<String>, body: Value) -> Self {
-        Self { method, path: path.into(), query: Map::new(), body: Some(body) }
+        Self { method, path: path.into(), query: Map::new(), body: Some(body), reads: method == Method::Get }
     }
 }
 
@@ -170,10 +177,15 @@ impl Mwaa<'_> {
 
     /// Sends a request to Airflow's REST API. Only a read is ever sent again where it may have arrived.
     pub(crate) async fn invoke(&self, ask: &Ask, ctx: &Context) -> Result<Answer, CallError> {
-        if ask.method == Method::Get {
+        if ask.reads {
             return self.send(ask, None).await.map_err(|error| CallError::new(INVOKE, &error));
         }
         ctx.start(INVOKE, async || self.send(ask, Some(RetryConfig::disabled())).await).await
+    }
+
+    /// As [`invoke`](Self::invoke), sent once.
+    pub(crate) async fn invoke_once(&self, ask: &Ask) -> Result<Answer, CallError> {
+        self.send(ask, Some(RetryConfig::disabled())).await.map_err(|error| CallError::new(INVOKE, &error))
     }
 
     /// MWAA has two exceptions for the errors of Airflow, and they are answers here.

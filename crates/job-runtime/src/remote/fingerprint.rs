@@ -2,6 +2,7 @@
 //! asked for now without keeping or showing any value.
 
 use hmac::{Hmac, KeyInit, Mac};
+use serde_json::Value;
 use sha2::Sha256;
 
 /// How many characters the digest of a field has, of five bits each. Two texts share one in a billion cases.
@@ -52,6 +53,24 @@ impl Fingerprint {
     }
 }
 
+/// A JSON value as a text that is the same for the same value: members in the order of their names, no white space.
+pub fn canonical_json(value: &Value) -> String {
+    match value {
+        Value::Object(members) => {
+            let mut members: Vec<_> = members.iter().collect();
+            members.sort_by_key(|(name, _)| *name);
+            let members = members
+                .into_iter()
+                .map(|(name, value)| format!("{}:{}", Value::String(name.clone()), canonical_json(value)));
+            format!("{{{}}}", members.collect::<Vec<_>>().join(","))
+        }
+        Value::Array(items) => {
+            format!("[{}]", items.iter().map(canonical_json).collect::<Vec<_>>().join(","))
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => value.to_string(),
+    }
+}
+
 /// `length` (32 at most) lower-case letters and digits that stand for `parts`, made with `key` (HMAC-SHA-256, five bits
 /// of each byte).
 pub fn short_digest(key: &str, parts: &[&str], length: usize) -> String {
@@ -93,6 +112,13 @@ mod tests {
         for other in [None, Some(""), Some("abc"), Some("aaaaaaaaaaaaaaaaaa"), Some("äääääa")] {
             assert_eq!(mine.compare(other), Comparison::NotShown, "{other:?}");
         }
+    }
+
+    #[test]
+    fn the_order_of_members_does_not_count() {
+        let value: Value =
+            serde_json::from_str(r#"{"b": [1, {"d": null, "c": "\u00e4\""}], "a": 1.5}"#).unwrap();
+        assert_eq!(canonical_json(&value), r#"{"a":1.5,"b":[1,{"c":"ä\"","d":null}]}"#);
     }
 
     #[test]

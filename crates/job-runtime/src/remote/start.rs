@@ -91,7 +91,7 @@ impl<W: RemoteWork> Engine<'_, W> {
         let preparing = Box::pin(self.work.prepare(&attempt));
         match timeout_at(self.ctx.deadline(), preparing).await.map_err(|_| self.late())? {
             Ok(()) => {}
-            Err(StartError::Exists(source)) => return self.taken(after, source).await,
+            Err(StartError::Exists(source)) => return self.taken(after, false, source).await,
             Err(error) => return Err(self.not_started(error)),
         }
         let mut pauses = Pauses::new(self.ctx.deadline());
@@ -143,7 +143,7 @@ impl<W: RemoteWork> Engine<'_, W> {
                     tracing::info!("{} has no free slot; trying again in {}", W::SERVICE, Human(pause));
                     self.pause(pause).await;
                 }
-                StartError::Exists(source) => return self.taken(after, source).await,
+                StartError::Exists(source) => return self.taken(after, unclear, source).await,
                 StartError::Unclear(source) => match self.work.recovery() {
                     Recovery::Resend if resends < RESENDS && !self.ctx.is_cancelled() => {
                         resends += 1;
@@ -171,15 +171,23 @@ impl<W: RemoteWork> Engine<'_, W> {
         error()
     }
 
-    /// The name or the token is taken: by work of this key, or by other work.
-    async fn taken(&self, after: Option<&W::Id>, source: CallError) -> Result<Attempted<W>, RemoteError> {
+    /// The name or the token is taken: by work of this key, or by other work. What was not there before an `unclear`
+    /// response was started by this process.
+    async fn taken(
+        &self,
+        after: Option<&W::Id>,
+        unclear: bool,
+        source: CallError,
+    ) -> Result<Attempted<W>, RemoteError> {
         let found = self.find_settled().await.map_err(|error| self.unsettled(error))?;
         // It is there: whoever started it.
         self.may_have_started.set(false);
         let decision = self.decide(&found)?;
         self.known.borrow_mut().extend(found.into_iter().map(|it| it.id));
         match decision {
-            Decision::Adopt(earlier) => Ok(Attempted::Begun(Begun::adopted(earlier))),
+            Decision::Adopt(earlier) => {
+                Ok(Attempted::Begun(Begun { resumed: !unclear, ..Begun::adopted(earlier) }))
+            }
             Decision::Start { after: Some(failed) } if after != Some(&failed) => Ok(Attempted::After(failed)),
             Decision::Start { .. } => Err(self.not_started(StartError::Exists(source))),
         }
@@ -213,10 +221,13 @@ impl<W: RemoteWork> Engine<'_, W> {
         })
     }
 
-    /// Searches until new work would be visible. A signal makes the next search the last.
+    /// Searches until new work would be visible, or `--timeout` has elapsed. A signal makes the next search the last.
     async fn find_settled(&self) -> Result<Vec<Earlier<W::Id>>, CallError> {
         let mut found = Vec::new();
         for wait in SETTLING {
+            if !wait.is_zero() && Instant::now() + wait >= self.ctx.deadline() {
+                break;
+            }
             self.pause(wait).await;
             found = self.find_unknown().await?;
             if !found.is_empty() || self.ctx.is_cancelled() {

@@ -65,6 +65,7 @@ impl RestArgs {
         };
         query.extend(self.query.into_iter().map(|(name, value)| (name, Value::String(value))));
         Ok(Ask {
+            reads: matches!(self.method, Method::Get),
             method: match self.method {
                 Method::Get => mwaa::Method::Get,
                 Method::Put => mwaa::Method::Put,

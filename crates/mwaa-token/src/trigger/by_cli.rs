@@ -41,6 +41,15 @@ pub(super) async fn start(ways: &Ways<'_>, wanted: &Wanted, id: &str) -> Result<
 }
 
 pub(super) async fn look(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Option<Run>, CallError> {
+    Ok(runs(ways, dag_id, |found| found == id).await?.into_iter().next())
+}
+
+/// The runs of a DAG whose id `is_wanted`.
+pub(super) async fn runs(
+    ways: &Ways<'_>,
+    dag_id: &str,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Run>, CallError> {
     let mut words = vec!["dags", "list-runs", "-o", "json"];
     if ways.generation == Generation::Two {
         words.push("-d");
@@ -51,11 +60,11 @@ pub(super) async fn look(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Opti
         return match failure(&printed) {
             Some(why) => Err(failed(&printed, &why)),
             // Anything else – nothing at all, half a list – does not say that there is no run.
-            None if String::from_utf8_lossy(&printed.stdout).contains(NO_ROWS) => Ok(None),
+            None if String::from_utf8_lossy(&printed.stdout).contains(NO_ROWS) => Ok(Vec::new()),
             None => Err(CallError::unusable(POST, "Airflow does not list the runs")),
         };
     };
-    Ok(rows.iter().filter_map(|row| Run::read(dag_id, row)).find(|run| run.id == id))
+    Ok(rows.iter().filter_map(|row| Run::read(dag_id, row)).filter(|run| is_wanted(&run.id)).collect())
 }
 
 /// Old versions do not have the command: then it is not told.

@@ -12,8 +12,8 @@ use crate::mwaa::{Ask, INVOKE, Method, PATH_MAX};
 /// Runs in one page of a list; 100 is what Airflow gives at most unless it is configured otherwise.
 const PAGE: usize = 100;
 
-/// How many of a DAG's newest runs are looked through for one.
-const LOOKED_THROUGH: usize = 1000;
+/// How many of a DAG's newest runs are scanned.
+const SCANNED_RUNS: usize = 1000;
 
 /// Path of a DAG's runs. The ids of DAGs need no encoding: Airflow takes letters, digits, dashes, dots, underscores.
 pub(super) fn runs_path(dag_id: &str) -> String {
@@ -28,7 +28,7 @@ pub(super) fn fits(path: &str) -> bool {
 pub(super) async fn start(ways: &Ways<'_>, wanted: &Wanted, id: &str) -> Result<Started, CallError> {
     let body = body(ways.generation, wanted, id);
     let answer =
-        ways.mwaa.invoke(&Ask::with_body(Method::Post, runs_path(&wanted.dag_id), body), ways.ctx).await?;
+        ways.mwaa.invoke_once(&Ask::with_body(Method::Post, runs_path(&wanted.dag_id), body)).await?;
     if answer.status == 409 {
         return Ok(Started::Exists(answer.error().message().to_owned()));
     }
@@ -51,7 +51,7 @@ fn body(generation: Generation, wanted: &Wanted, id: &str) -> Value {
 pub(super) async fn look(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Option<Run>, CallError> {
     let path = format!("{}/{id}", runs_path(dag_id));
     if !fits(&path) {
-        return look_through(ways, dag_id, id).await;
+        return Ok(runs(ways, dag_id, |found| found == id).await?.into_iter().next());
     }
     let answer = ways.mwaa.invoke(&Ask::get(path), ways.ctx).await?;
     if answer.status == 404 {
@@ -61,20 +61,27 @@ pub(super) async fn look(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Opti
     Run::read(dag_id, &told).map(Some).ok_or_else(unreadable)
 }
 
-/// Looks for a run among the DAG's newest.
-async fn look_through(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Option<Run>, CallError> {
-    for offset in (0..LOOKED_THROUGH).step_by(PAGE) {
+/// The runs among the DAG's newest whose id `is_wanted`, newest first. Ends one page after the one with the first of
+/// them: runs of one key are neighbours.
+pub(super) async fn runs(
+    ways: &Ways<'_>,
+    dag_id: &str,
+    is_wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Run>, CallError> {
+    let mut found = Vec::new();
+    for offset in (0..SCANNED_RUNS).step_by(PAGE) {
         let body =
             json!({ "dag_ids": [dag_id], "order_by": "-id", "page_limit": PAGE, "page_offset": offset });
-        let ask = Ask::with_body(Method::Post, "/dags/~/dagRuns/list", body);
+        let ask = Ask::search("/dags/~/dagRuns/list", body);
         let told = ways.mwaa.invoke(&ask, ways.ctx).await?.good()?;
-        let runs = told["dag_runs"].as_array().ok_or_else(unreadable)?;
-        let found = runs.iter().filter_map(|told| Run::read(dag_id, told)).find(|run| run.id == id);
-        if found.is_some() || runs.len() < PAGE {
-            return Ok(found);
+        let page = told["dag_runs"].as_array().ok_or_else(unreadable)?;
+        let beyond = !found.is_empty();
+        found.extend(page.iter().filter_map(|told| Run::read(dag_id, told)).filter(|run| is_wanted(&run.id)));
+        if beyond || page.len() < PAGE {
+            break;
         }
     }
-    Ok(None)
+    Ok(found)
 }
 
 pub(super) async fn is_paused(ways: &Ways<'_>, dag_id: &str) -> Result<Option<bool>, CallError> {
@@ -92,7 +99,7 @@ pub(super) async fn is_paused(ways: &Ways<'_>, dag_id: &str) -> Result<Option<bo
 
 pub(super) async fn failed_tasks(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<Vec<Task>, CallError> {
     let body = json!({ "dag_ids": [dag_id], "dag_run_ids": [id], "state": ["failed"] });
-    let ask = Ask::with_body(Method::Post, "/dags/~/dagRuns/~/taskInstances/list", body);
+    let ask = Ask::search("/dags/~/dagRuns/~/taskInstances/list", body);
     let told = ways.mwaa.invoke(&ask, ways.ctx).await?.good()?;
     let tasks = told["task_instances"].as_array().ok_or_else(unreadable)?;
     // A version that does not know one of the filters would tell of others too.
@@ -100,14 +107,13 @@ pub(super) async fn failed_tasks(ways: &Ways<'_>, dag_id: &str, id: &str) -> Res
     Ok(tasks.iter().filter(ours).filter_map(Task::failed).collect())
 }
 
-pub(super) async fn fail(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<(), String> {
+pub(super) async fn fail(ways: &Ways<'_>, dag_id: &str, id: &str) -> Result<(), CallError> {
     let path = format!("{}/{id}", runs_path(dag_id));
     if !fits(&path) {
-        return Err("the DAG's id is too long for the path of the request".to_owned());
+        return Err(CallError::answered(INVOKE, 400, "the DAG's id is too long for the path of the request"));
     }
     let ask = Ask::with_body(Method::Patch, path, json!({ "state": "failed" }));
-    let answer = ways.mwaa.invoke(&ask, ways.ctx).await;
-    answer.and_then(crate::mwaa::Answer::good).map(|_| ()).map_err(|error| error.to_string())
+    ways.mwaa.invoke_once(&ask).await?.good().map(|_| ())
 }
 
 fn unreadable() -> CallError {

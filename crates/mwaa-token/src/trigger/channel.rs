@@ -13,6 +13,7 @@ use super::{by_cli, by_rest};
 use crate::environment::{Environment, Generation};
 use crate::error::{PRIVATE, is_unreached};
 use crate::mwaa::{INVOKE, Mwaa};
+use crate::web_server::POST;
 
 /// A way.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -108,6 +109,17 @@ impl<'a> Ways<'a> {
         by_cli::look(self, dag_id, id).await
     }
 
+    /// The newest runs of a DAG whose id begins with `prefix`, newest first where Airflow says which are.
+    pub(crate) async fn runs(&self, dag_id: &str, prefix: &str) -> Result<Vec<Run>, CallError> {
+        if self.taken() == Channel::Rest {
+            match by_rest::runs(self, dag_id, |id| id.starts_with(prefix)).await {
+                Err(error) if self.leaves(&error) => {}
+                runs => return runs,
+            }
+        }
+        by_cli::runs(self, dag_id, |id| id.starts_with(prefix)).await
+    }
+
     /// Whether a DAG is paused; `None` where that is not told.
     pub(crate) async fn is_paused(&self, dag_id: &str) -> Result<Option<bool>, CallError> {
         if self.taken() == Channel::Rest {
@@ -129,12 +141,10 @@ impl<'a> Ways<'a> {
 
     /// Sets a run to failed, which ends its tasks: Airflow has no other way to stop one.
     ///
-    /// # Errors
-    /// Why it cannot be done, in words.
-    pub(crate) async fn fail(&self, dag_id: &str, id: &str) -> Result<(), String> {
+    pub(crate) async fn fail(&self, dag_id: &str, id: &str) -> Result<(), CallError> {
         match self.taken() {
             Channel::Rest => by_rest::fail(self, dag_id, id).await,
-            Channel::Cli => Err("Airflow's command line cannot stop a run".to_owned()),
+            Channel::Cli => Err(CallError::answered(POST, 400, "Airflow's command line cannot stop a run")),
         }
     }
 

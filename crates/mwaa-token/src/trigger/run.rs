@@ -84,7 +84,7 @@ impl Task {
 
 /// The result on stdout: the run, and how this program came to it.
 #[derive(Debug, Serialize)]
-pub(crate) struct Outcome<'a> {
+pub(crate) struct Shown<'a> {
     #[serde(flatten)]
     pub(crate) run: &'a Run,
     /// Tasks in state failed. Empty where there are none, or they could not be asked for.
@@ -100,7 +100,7 @@ pub(crate) struct Outcome<'a> {
     pub(crate) url: &'a str,
 }
 
-impl Outcome<'_> {
+impl Shown<'_> {
     /// A few aligned lines for people; what is not known is left out.
     pub(crate) fn text(&self) -> String {
         let run = self.run;
