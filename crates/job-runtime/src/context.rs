@@ -158,6 +158,16 @@ impl Context {
         self.running.check
     }
 
+    #[cfg(test)]
+    pub(crate) fn set_on_terminate(&mut self, typed: Option<OnTerminate>) {
+        self.running.on_terminate_typed = typed;
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_on_prior_failure(&mut self, action: OnPriorFailure) {
+        self.running.on_prior_failure = action;
+    }
+
     /// The interval that the user wants between the first two looks, where they said so.
     pub(crate) fn poll_interval(&self) -> Option<Duration> {
         self.running.poll_interval
