@@ -10,6 +10,11 @@ use tokio::time::{Instant, sleep};
 
 const START: &str = "x:Start";
 
+/// How a run ends: the id of its work, whether it was found, the exit; or the exit of the error.
+type End = Result<(String, bool, Exit), Exit>;
+/// What the service makes of a start.
+type StartReply = Reply<Result<Started<String, &'static str>, StartError>>;
+
 /// What the service does with one request.
 #[derive(Clone)]
 enum Reply<T> {
@@ -20,7 +25,7 @@ enum Reply<T> {
 
 /// A scripted service. What a script does not say: a start leads to work `new`, a describe shows success.
 struct Fake<const STOP: u8> {
-    sends: RefCell<VecDeque<Reply<Result<Started<String, &'static str>, StartError>>>>,
+    sends: RefCell<VecDeque<StartReply>>,
     finds: RefCell<VecDeque<Vec<Earlier<String>>>>,
     states: RefCell<VecDeque<&'static str>>,
     recovery: Recovery,
@@ -44,10 +49,7 @@ impl<const STOP: u8> Fake<STOP> {
         }
     }
 
-    fn sends(
-        self,
-        replies: impl IntoIterator<Item = Reply<Result<Started<String, &'static str>, StartError>>>,
-    ) -> Self {
+    fn sends(self, replies: impl IntoIterator<Item = StartReply>) -> Self {
         self.sends.borrow_mut().extend(replies);
         self
     }
@@ -157,15 +159,15 @@ fn attempt(id: &str, verdict: Verdict) -> Earlier<String> {
     Earlier { id: id.to_owned(), verdict, same: Comparison::Same, stopped_by_key: false }
 }
 
-fn failed(error: StartError) -> Reply<Result<Started<String, &'static str>, StartError>> {
+fn failed(error: StartError) -> StartReply {
     Reply::Now(Err(error))
 }
 
-fn unclear() -> Reply<Result<Started<String, &'static str>, StartError>> {
+fn unclear() -> StartReply {
     failed(StartError::Unclear(CallError::new(START, &reset_connection())))
 }
 
-fn taken() -> Reply<Result<Started<String, &'static str>, StartError>> {
+fn taken() -> StartReply {
     failed(StartError::Exists(CallError::new(START, &answered(400, "AlreadyExists"))))
 }
 
@@ -174,7 +176,7 @@ fn ctx(key: Option<&str>) -> Context {
 }
 
 /// The id of the work that ended, whether it was found, and the exit; or the exit of the error.
-async fn ended<const STOP: u8>(work: &Fake<STOP>, ctx: &Context) -> Result<(String, bool, Exit), Exit> {
+async fn ended<const STOP: u8>(work: &Fake<STOP>, ctx: &Context) -> End {
     match run(work, ctx).await {
         Ok(Outcome::Ended(ending)) => Ok((ending.id.clone(), ending.resumed, ending.exit())),
         Ok(Outcome::Started(begun)) => Ok((begun.id, begun.resumed, Exit::Ok)),
@@ -182,7 +184,8 @@ async fn ended<const STOP: u8>(work: &Fake<STOP>, ctx: &Context) -> Result<(Stri
     }
 }
 
-fn ok(id: &str, resumed: bool) -> Result<(String, bool, Exit), Exit> {
+#[expect(clippy::unnecessary_wraps, reason = "what a run is compared with")]
+fn ok(id: &str, resumed: bool) -> End {
     Ok((id.to_owned(), resumed, Exit::Ok))
 }
 
@@ -313,11 +316,7 @@ async fn work_that_is_left_running_is_79_where_the_key_finds_it() {
 }
 
 /// The end of `work` where SIGTERM comes after so many seconds.
-async fn signalled<const STOP: u8>(
-    work: &Fake<STOP>,
-    ctx: &Context,
-    after: u64,
-) -> Result<(String, bool, Exit), Exit> {
+async fn signalled<const STOP: u8>(work: &Fake<STOP>, ctx: &Context, after: u64) -> End {
     let (ended, ()) = tokio::join!(ended(work, ctx), async {
         sleep(Duration::from_secs(after)).await;
         ctx.interrupt(Exit::Terminated);
