@@ -16,7 +16,7 @@ pub(super) fn with_own_h(command: Command) -> Command {
     if !has_own_h(&command) {
         return command;
     }
-    let help = Arg::new("runtime.help").long("help").action(ArgAction::Help);
+    let help = Arg::new("help").long("help").action(ArgAction::Help).global(true);
     let summary = Arg::new("runtime.help-summary").long(SUMMARY).action(ArgAction::HelpShort).hide(true);
     command.disable_help_flag(true).arg(help.help("Print help; -h alone prints a summary")).arg(summary)
 }
