@@ -40,6 +40,31 @@ fn arguments_arrive_as_they_were_given() {
     );
 }
 
+/// As the AWS CLI does: the whole value, never a part of one.
+#[test]
+fn a_file_is_read_where_the_aws_cli_would_read_it() {
+    let site = pod(QUICK);
+    site.write("arguments.json", r#"{"--day": "monday"}"#);
+    site.write("policy.json", r#"{"Version": "2012-10-17"}"#);
+    site.run(etl(&[
+        "--no-wait",
+        "--arguments",
+        "file://arguments.json",
+        "--execution-role-session-policy",
+        "file://policy.json",
+        "--argument",
+        "extra=file://arguments.json",
+    ]))
+    .assert_exit(0);
+    assert_eq!(arrived(&site), json!({ "--day": "monday", "--extra": "file://arguments.json" }));
+    let policy = &calls(&site, "StartJobRun")[0].parameters["ExecutionRoleSessionPolicy"];
+    assert_eq!(policy, r#"{"Version": "2012-10-17"}"#);
+    let site = pod(QUICK).env("GLUE_ARGUMENTS", "file://arguments.json");
+    site.write("arguments.json", r#"{"--day": "monday"}"#);
+    site.run(etl(&[])).assert_exit(2).assert_says("GLUE_ARGUMENTS");
+    assert_nothing_sent(&site);
+}
+
 /// As Glue's own documentation writes them, and as a manifest has them in a list.
 #[test]
 fn a_name_may_keep_its_dashes() {

@@ -34,6 +34,29 @@ fn a_payload_is_sent_to_the_byte_from_wherever_it_comes() {
     }
 }
 
+/// As the AWS CLI does.
+#[test]
+fn a_file_is_read_where_the_aws_cli_would_read_it() {
+    let site = pod("");
+    let text = "{\"a\": \"ü\"}";
+    site.write("payload.json", text);
+    site.write("context.json", "{\"client\": 1}\n");
+    for url in ["file://payload.json", "fileb://payload.json"] {
+        let outcome = site.run(f(&["--payload", url, "--client-context", "file://context.json"]));
+        assert_stdout(outcome.assert_exit(0), text);
+        site.run(f(&["--payload-file", url])).assert_exit(0);
+    }
+    for invocation in site.sandbox.invocations("f") {
+        assert_eq!(invocation.payload, text);
+    }
+    assert_eq!(site.sandbox.invocations("f").len(), 4);
+    // A variable is data.
+    let site = pod("").env("LAMBDA_PAYLOAD", "file://payload.json");
+    site.write("payload.json", text);
+    site.run(f(&[])).assert_exit(2).assert_says("LAMBDA_PAYLOAD");
+    assert_nothing_sent(&site);
+}
+
 #[test]
 fn no_payload_is_no_payload() {
     let site = pod("");

@@ -39,6 +39,26 @@ fn query_parameters_and_a_body_from_standard_input() {
     assert_eq!(site.sandbox.dag_runs("flow")[0].run_id, "piped");
 }
 
+/// As the AWS CLI does.
+#[test]
+fn a_file_is_read_where_the_aws_cli_would_read_it() {
+    let site = pod("", "");
+    site.write("body.json", r#"{"dag_run_id": "mine"}"#);
+    site.write("query.json", r#"{"limit": 3}"#);
+    site.run(["rest", "POST", "/dags/etl/dagRuns", "file://body.json"]).assert_exit(0);
+    assert_eq!(site.sandbox.dag_runs("flow")[0].run_id, "mine");
+    site.run(["rest", "GET", "/dags", "--query-parameters", "file://query.json"]).assert_exit(0);
+    assert_eq!(calls(&site, "InvokeRestApi")[1].parameters["QueryParameters"], json!({ "limit": 3 }));
+    let site = pod("", "");
+    site.write("conf.json", r#"{"day": "monday"}"#);
+    site.run(["trigger", "etl", "--no-wait", "--conf", "file://conf.json"]).assert_exit(0);
+    assert_eq!(site.sandbox.dag_runs("flow")[0].conf, json!({ "day": "monday" }));
+    let site = pod("", "").env("MWAA_CONF", "file://conf.json");
+    site.write("conf.json", r#"{"day": "monday"}"#);
+    site.run(["trigger", "etl", "--no-wait"]).assert_exit(2).assert_says("MWAA_CONF");
+    assert_nothing_sent(&site);
+}
+
 /// Both kinds of error are HTTP 400 of MWAA, and what Airflow says is inside.
 #[test]
 fn errors_of_airflow_are_printed_and_decide_the_exit() {
@@ -98,7 +118,9 @@ fn refusals() {
     ] {
         site.run(args).assert_exit(2).assert_says(told);
     }
-    site.run(["rest", "POST", "/dags", "[]"]).assert_exit(2).assert_says("no JSON object");
+    site.run(["rest", "POST", "/dags", "[]"]).assert_exit(2).assert_says("not a JSON object");
+    let outcome = site.run(["rest", "POST", "/dags", r#"{"password": "#]);
+    outcome.assert_exit(2).assert_says("not a JSON object").assert_does_not_say("password");
     assert_nothing_sent(&site);
 }
 

@@ -78,8 +78,8 @@ fn bad_input_is_refused_before_any_call() {
     for (args, told) in [
         (&["trigger"][..], "DAG"),
         (&["trigger", "a/b"], "id of a DAG"),
-        (&["trigger", "a", "--conf", "[1]"], "no JSON object"),
-        (&["trigger", "a", "--conf", "{\"password\": \"hunter2"], "no JSON object"),
+        (&["trigger", "a", "--conf", "[1]"], "not a JSON object"),
+        (&["trigger", "a", "--conf", "{\"password\": \"hunter2"], "not a JSON object"),
         (&["trigger", "a", "--conf-file", "/nowhere"], "No such file"),
         (&["trigger", "a", "--logical-date", "yesterday"], "2026-01-31T06:00:00Z"),
         (&["trigger", "a", "--channel", "web"], "--channel"),

@@ -39,6 +39,16 @@ fn standard_input_and_files_in_the_order_given() {
     );
 }
 
+/// As the AWS CLI does.
+#[test]
+fn a_file_is_read_where_the_aws_cli_would_read_it() {
+    let house = warehouse("");
+    house.write("q.sql", "select :day as day");
+    house.write("parameters.json", r#"{"day": "monday"}"#);
+    let options = ["--sql", "file://q.sql", "--parameters", "file://parameters.json", "--output", "csv"];
+    super::assert_stdout(house.run(on(&options)).assert_exit(0), "day\nmonday\n");
+}
+
 #[test]
 fn what_looks_like_a_semicolon() {
     let house = warehouse("");

@@ -34,6 +34,52 @@ fn text_comes_from_an_option_and_from_standard_input() {
     assert_eq!(outcome.assert_exit(0).stdout, b"");
 }
 
+/// As the AWS CLI does, so that a command line copied from it does not send the name of a file to the model.
+#[test]
+fn a_file_is_read_where_the_aws_cli_would_read_it() {
+    let queue = "async = { output = 's3://team-data/async' }";
+    for (table, args) in [("", e(&[])), (queue, queued(&[]))] {
+        let site = pod(table);
+        let run = |body: &str| {
+            site.run([&args[..], &["--content-type", "application/x-npy", "--body", body]].concat())
+                .assert_exit(0);
+        };
+        let file = site.path("body");
+        std::fs::write(&file, all_bytes()).unwrap();
+        let url = format!("fileb://{}", file.display());
+        run(&url);
+        run("fileb://body");
+        std::fs::write(&file, "1,2\n").unwrap();
+        run("file://body");
+        let bodies: Vec<_> = site.sandbox.inferences("e").into_iter().map(|it| it.body.to_vec()).collect();
+        assert_eq!(bodies, [all_bytes(), all_bytes(), b"1,2\n".to_vec()]);
+    }
+}
+
+/// Whoever sets a variable of a pod must not have another of its files sent.
+#[test]
+fn a_file_is_not_read_for_a_variable() {
+    let site = pod("").env("SAGEMAKER_BODY", "file://body");
+    site.write("body", "1,2");
+    site.run(e(&["--content-type", "text/csv"])).assert_exit(0);
+    assert_eq!(&site.sandbox.inferences("e")[0].body[..], b"file://body");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_before_any_call() {
+    let site = pod("");
+    let file = site.path("body");
+    std::fs::write(&file, all_bytes()).unwrap();
+    let url = format!("file://{}", file.display());
+    for (body, told) in
+        [("file://nope.json", "nope.json: No such file"), (&url, "not UTF-8 text: write fileb://")]
+    {
+        let outcome = site.run(e(&["--content-type", "text/csv", "--body", body]));
+        outcome.assert_exit(2).assert_says("--body").assert_says(told);
+    }
+    assert_nothing_sent(&site);
+}
+
 /// A row of numbers may begin with a negative one.
 #[test]
 fn a_body_may_begin_with_a_hyphen() {

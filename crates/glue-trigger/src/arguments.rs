@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use job_runtime::input;
+use job_runtime::input::{self, InputParser};
 
 use crate::job_run::MARKER;
 
@@ -22,7 +22,17 @@ pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
 }
 
 /// Parses a JSON object of strings, the form that `aws glue start-job-run --arguments` takes.
-pub(crate) fn json(text: &str) -> Result<Arguments, String> {
+pub(crate) fn json() -> InputParser<Arguments> {
+    input::value(LONGEST_FILE, from_json)
+}
+
+/// Parses the name of a file with a JSON object of strings.
+pub(crate) fn file() -> InputParser<Arguments> {
+    input::file(LONGEST_FILE, from_json)
+}
+
+fn from_json(bytes: &[u8]) -> Result<Arguments, String> {
+    let text = input::utf_8(bytes)?;
     let values: BTreeMap<String, serde_json::Value> = serde_json::from_str(text).map_err(|error| {
         format!("it should be a JSON object such as {{\"--day\": \"monday\"}}: {}", input::json_fault(&error))
     })?;
@@ -36,15 +46,15 @@ pub(crate) fn json(text: &str) -> Result<Arguments, String> {
         .collect()
 }
 
-/// Reads a file with a JSON object of strings; `-` is standard input.
-pub(crate) fn file(path: &str) -> Result<Arguments, String> {
-    json(&input::text(path, LONGEST_FILE)?)
+/// Parses the policy for the job's role: JSON, or a file with JSON in it.
+pub(crate) fn policy() -> InputParser<String> {
+    input::value(LONGEST_FILE, from_policy)
 }
 
-/// Parses the policy for the job's role: JSON, or a file with JSON in it.
-pub(crate) fn policy(text: &str) -> Result<String, String> {
+fn from_policy(bytes: &[u8]) -> Result<String, String> {
     // StartJobRun, ExecutionRoleSessionPolicy: 2 to 2048 characters.
     const LONGEST: usize = 2048;
+    let text = input::utf_8(bytes)?;
     let policy =
         if text.trim_start().starts_with('{') { text.to_owned() } else { input::text(text, LONGEST_FILE)? };
     let policy = policy.trim();
@@ -100,10 +110,10 @@ mod tests {
 
     #[test]
     fn json_objects() {
-        let arguments = json(r#"{"--day": "monday", "bucket": "b"}"#).unwrap();
+        let arguments = from_json(br#"{"--day": "monday", "bucket": "b"}"#).unwrap();
         let expected = [("--bucket", "b"), ("--day", "monday")].map(|(k, v)| (k.to_owned(), v.to_owned()));
         assert_eq!(arguments, Arguments::from(expected));
-        assert_eq!(json("{}"), Ok(Arguments::new()));
+        assert_eq!(from_json(b"{}"), Ok(Arguments::new()));
 
         let bad = [
             ("", "JSON object"),
@@ -114,7 +124,7 @@ mod tests {
             (r#"{"--glue-trigger-key": "1"}"#, "--idempotency-key"),
         ];
         for (text, expected) in bad {
-            let error = json(text).unwrap_err();
+            let error = from_json(text.as_bytes()).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }
@@ -130,29 +140,27 @@ mod tests {
             r#"["hunter2"]"#,
             r#"{"--password": "hunter2"} hunter2"#,
         ] {
-            for error in [json(text).unwrap_err(), pair("hunter2").unwrap_err()] {
+            for error in [from_json(text.as_bytes()).unwrap_err(), pair("hunter2").unwrap_err()] {
                 assert!(!error.contains("hunter2"), "{text}: {error}");
             }
         }
         for text in ["{hunter2", "{\"hunter2\": hunter2}"] {
-            let error = policy(text).unwrap_err();
+            let error = from_policy(text.as_bytes()).unwrap_err();
             assert!(!error.contains("hunter2"), "{text}: {error}");
         }
     }
 
     #[test]
-    fn a_file_that_is_not_there() {
-        assert!(file("/nowhere/arguments.json").unwrap_err().contains("No such file"));
-    }
-
-    #[test]
     fn policies() {
-        assert_eq!(policy(" {\"Version\":\"2012-10-17\"}\n"), Ok("{\"Version\":\"2012-10-17\"}".to_owned()));
+        assert_eq!(
+            from_policy(b" {\"Version\":\"2012-10-17\"}\n"),
+            Ok("{\"Version\":\"2012-10-17\"}".to_owned())
+        );
         let long = format!("{{\"a\":\"{}\"}}", "x".repeat(2048));
         for (text, expected) in
             [("{", "in JSON"), ("/nowhere/policy.json", "No such file"), (long.as_str(), "2048 are allowed")]
         {
-            let error = policy(text).unwrap_err();
+            let error = from_policy(text.as_bytes()).unwrap_err();
             assert!(error.contains(expected), "{text}: {error}");
         }
     }

@@ -41,14 +41,14 @@ pub struct Cli {
 
     /// Arguments as a JSON object of strings, as the AWS CLI takes them
     ///
-    /// Where a name is also given with --argument, that one counts.
-    #[arg(long, env = "GLUE_ARGUMENTS", value_name = "JSON", value_parser = arguments::json)]
+    /// Where a name is also given with --argument, that one counts. file://FILE is read as by the AWS CLI.
+    #[arg(long, env = "GLUE_ARGUMENTS", value_name = "JSON", value_parser = arguments::json())]
     arguments: Option<Arguments>,
 
     /// A file with arguments as a JSON object of strings; "-" is standard input
     ///
     /// Where a name is also given with --argument or --arguments, that one counts.
-    #[arg(long, env = "GLUE_ARGUMENTS_FILE", value_name = "FILE", value_parser = arguments::file)]
+    #[arg(long, env = "GLUE_ARGUMENTS_FILE", value_name = "FILE", value_parser = arguments::file())]
     arguments_file: Option<Arguments>,
 
     /// Type of the workers: G.1X, G.2X, … Z.2X
@@ -109,7 +109,7 @@ pub struct Cli {
         long,
         env = "GLUE_EXECUTION_ROLE_SESSION_POLICY",
         value_name = "JSON|FILE",
-        value_parser = arguments::policy
+        value_parser = arguments::policy()
     )]
     execution_role_session_policy: Option<String>,
 

@@ -89,6 +89,12 @@ pub fn secret(name: &str) -> Option<String> {
     std::env::var_os(name).map(|value| value.to_string_lossy().into_owned()).filter(|value| !value.is_empty())
 }
 
+/// The user's home directory.
+#[expect(clippy::disallowed_methods, reason = "the one reader of the process environment beside clap")]
+pub(crate) fn home() -> Option<String> {
+    std::env::var("HOME").ok().filter(|home| !home.is_empty())
+}
+
 /// The first of `names` that is set.
 pub(crate) fn first<'e>(vars: &'e Env, names: &[&'static str]) -> Option<(&'static str, &'e str)> {
     names.iter().find_map(|name| vars.get(name).map(|value| (*name, value)))

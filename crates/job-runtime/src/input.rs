@@ -1,4 +1,8 @@
-//! What a user hands over: files, standard input, JSON.
+//! What a user hands over: option values, files, standard input, JSON.
+
+mod parser;
+
+pub use self::parser::{InputParser, file, utf_8, value};
 
 use serde::de::IgnoredAny;
 use std::fs::File;

@@ -45,7 +45,15 @@ pub struct Cli {
     qualifier: Option<String>,
 
     /// The payload, in JSON; without one the function gets none
-    #[arg(long, env = "LAMBDA_PAYLOAD", value_name = "JSON", value_parser = payload, allow_hyphen_values = true)]
+    ///
+    /// file://FILE and fileb://FILE are read as by the AWS CLI.
+    #[arg(
+        long,
+        env = "LAMBDA_PAYLOAD",
+        value_name = "JSON",
+        value_parser = input::value(LONGEST_SYNC, payload),
+        allow_hyphen_values = true
+    )]
     payload: Option<Payload>,
 
     /// A file with the payload; "-" is standard input
@@ -53,7 +61,7 @@ pub struct Cli {
         long,
         env = "LAMBDA_PAYLOAD_FILE",
         value_name = "FILE",
-        value_parser = payload_file,
+        value_parser = input::file(LONGEST_SYNC, payload),
         conflicts_with = "payload"
     )]
     payload_file: Option<Payload>,
@@ -69,7 +77,7 @@ pub struct Cli {
     invocation_type: InvocationType,
 
     /// What the function finds as its client context: JSON, or JSON in base64
-    #[arg(long, env = "LAMBDA_CLIENT_CONTEXT", value_name = "JSON", value_parser = client_context)]
+    #[arg(long, env = "LAMBDA_CLIENT_CONTEXT", value_name = "JSON", value_parser = input::value(LONGEST_CONTEXT, client_context))]
     client_context: Option<String>,
 
     /// Tenant of a function that keeps its tenants apart
@@ -200,19 +208,14 @@ pub(crate) fn check_json(text: &[u8]) -> Result<(), String> {
     input::check_json(text).map_err(|problem| format!("Lambda takes JSON: {problem}"))
 }
 
-fn payload(text: &str) -> Result<Payload, String> {
-    check_json(text.as_bytes())?;
-    Ok(Payload(text.as_bytes().to_vec()))
-}
-
-fn payload_file(path: &str) -> Result<Payload, String> {
-    let bytes = input::bytes(path, LONGEST_SYNC)?;
-    check_json(&bytes)?;
-    Ok(Payload(bytes))
+fn payload(bytes: &[u8]) -> Result<Payload, String> {
+    check_json(bytes)?;
+    Ok(Payload(bytes.to_vec()))
 }
 
 /// The AWS CLI wants base64 here, people write JSON.
-fn client_context(text: &str) -> Result<String, String> {
+fn client_context(bytes: &[u8]) -> Result<String, String> {
+    let text = input::utf_8(bytes)?.trim();
     let is_object =
         |json: &[u8]| serde_json::from_slice::<serde_json::Map<String, serde_json::Value>>(json).is_ok();
     let encoded = if is_object(text.as_bytes()) {

@@ -105,7 +105,7 @@ impl Options for Cli {
             WorkArgs::Web => Task::WebLogin,
             WorkArgs::Describe => Task::Describe,
             WorkArgs::Run(args) => Task::Run(args.into_command()?),
-            WorkArgs::Rest(args) => Task::Rest(args.into_ask()?),
+            WorkArgs::Rest(args) => Task::Rest(args.into_ask()),
             WorkArgs::Trigger(args) => Task::Trigger(args.into_trigger()),
             WorkArgs::Dags(args) => Task::Dags(args.into_dags()?),
         };

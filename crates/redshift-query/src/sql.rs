@@ -13,7 +13,7 @@ const LONGEST_STATEMENT: usize = 100 * 1024;
 const MOST_STATEMENTS: usize = 40;
 
 /// More than forty statements of the greatest length: a file that is longer is not meant.
-const LONGEST_FILE: usize = 8 * 1024 * 1024;
+pub(crate) const LONGEST_FILE: usize = 8 * 1024 * 1024;
 
 /// A value for `:name`.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -102,24 +102,25 @@ struct CallArgs {
 #[group(skip)]
 #[allow(clippy::doc_markdown, reason = "the comments are the help text, where backticks would show")]
 struct BodyArgs {
-    /// The body, as it is written here
+    /// The body; file://FILE and fileb://FILE are read as by the AWS CLI
     #[arg(
         long,
         env = "SAGEMAKER_BODY",
         value_name = "TEXT",
+        value_parser = Body::value(),
         conflicts_with = "body_file",
         allow_hyphen_values = true
     )]
-    body: Option<String>,
+    body: Option<Body>,
 
     /// A file with the body, sent to the byte; "-" is standard input
-    #[arg(long, env = "SAGEMAKER_BODY_FILE", value_name = "FILE", value_parser = Body::file)]
+    #[arg(long, env = "SAGEMAKER_BODY_FILE", value_name = "FILE", value_parser = Body::file())]
     body_file: Option<Body>,
 }
 
 impl BodyArgs {
     fn into_body(self) -> Option<Body> {
-        self.body_file.or_else(|| self.body.as_deref().map(Body::text))
+        self.body_file.or(self.body)
     }
 }
 

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use job_runtime::input;
+use job_runtime::input::{self, InputParser};
 
 /// Longer than any body that `SageMaker` takes in one request today. Which endpoints take how much has changed before
 /// (6 MB, then 25 MB), so that the word on it is left to the service.
@@ -17,14 +17,20 @@ pub(crate) const JSON: &str = "application/json";
 pub(crate) struct Body(Arc<Vec<u8>>);
 
 impl Body {
-    /// The bytes of `text`.
-    pub(crate) fn text(text: &str) -> Self {
-        Self(Arc::new(text.as_bytes().to_vec()))
+    /// For option parsers.
+    #[expect(clippy::unnecessary_wraps, reason = "parsers may fail")]
+    fn new(bytes: &[u8]) -> Result<Self, String> {
+        Ok(Self(Arc::new(bytes.to_vec())))
     }
 
-    /// Reads a file; `-` is standard input.
-    pub(crate) fn file(path: &str) -> Result<Self, String> {
-        input::bytes(path, LONGEST).map(|bytes| Self(Arc::new(bytes)))
+    /// Parses the body itself.
+    pub(crate) fn value() -> InputParser<Self> {
+        input::value(LONGEST, Self::new)
+    }
+
+    /// Parses the name of a file with the body.
+    pub(crate) fn file() -> InputParser<Self> {
+        input::file(LONGEST, Self::new)
     }
 
     pub(crate) fn bytes(&self) -> &[u8] {
@@ -84,13 +90,13 @@ mod tests {
             assert_eq!(body(bytes).check(content_type).is_ok(), good, "{bytes:?} as {content_type}");
         }
         let deep = "[".repeat(10_000) + &"]".repeat(10_000);
-        assert!(Body::text(&deep).check(JSON).is_ok(), "deep, but JSON");
-        let told = Body::text("{\"secret\" 1}").check(JSON).unwrap_err();
+        assert!(Body::new(deep.as_bytes()).unwrap().check(JSON).is_ok(), "deep, but JSON");
+        let told = Body::new(b"{\"secret\" 1}").unwrap().check(JSON).unwrap_err();
         assert!(told.contains("line 1 column 11") && !told.contains("secret"), "{told}");
     }
 
     #[test]
     fn a_body_is_not_shown() {
-        assert_eq!(format!("{:?}", Body::text("patient 7")), "Body(9 bytes)");
+        assert_eq!(format!("{:?}", Body::new(b"patient 7").unwrap()), "Body(9 bytes)");
     }
 }

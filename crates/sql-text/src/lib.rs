@@ -38,5 +38,5 @@ pub use self::format::{Format, null};
 pub use self::lexer::{Dialect, Lexer, Parameter, Token, Use, is_name};
 pub use self::rows::{Form, Rows};
 pub use self::shown::shown;
-pub use self::source::{Source, Sources, read};
+pub use self::source::{Source, Sources, read, sql_value};
 pub use self::statement::{Fault, Origin, Statement, split};

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use clap::parser::ValueSource;
 use clap::{ArgMatches, Args, Command, FromArgMatches};
-use job_runtime::input;
+use job_runtime::input::{self, InputParser};
 
 use crate::lexer::Dialect;
 use crate::statement::{Fault, Statement, split};
@@ -83,6 +83,11 @@ impl<A: Args> Args for Sources<A> {
     fn augment_args_for_update(command: Command) -> Command {
         A::augment_args_for_update(command)
     }
+}
+
+/// Parses the value of `--sql`; a file that is named as in the AWS CLI may have `longest` bytes.
+pub fn sql_value(longest: usize) -> InputParser<String> {
+    input::value(longest, |bytes| input::utf_8(bytes).map(str::to_owned))
 }
 
 /// Reads the statements of all sources, in their order. A file may have `longest` bytes.

@@ -1,6 +1,5 @@
 //! Options of `rest`.
 
-use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, ValueEnum};
 use job_runtime::input;
 use serde_json::{Map, Value};
@@ -23,9 +22,9 @@ pub(super) struct RestArgs {
     #[arg(env = "MWAA_REST_PATH", value_name = "PATH", value_parser = path)]
     path: String,
 
-    /// Body as a JSON object; "-" is standard input
-    #[arg(env = "MWAA_REST_BODY", value_name = "BODY", value_parser = NonEmptyStringValueParser::new())]
-    body: Option<String>,
+    /// Body as a JSON object; "-" is standard input; file://FILE is read as by the AWS CLI
+    #[arg(env = "MWAA_REST_BODY", value_name = "BODY", value_parser = input::value(BODY_LIMIT, body))]
+    body: Option<Map<String, Value>>,
 
     /// A query parameter; repeatable
     ///
@@ -36,8 +35,13 @@ pub(super) struct RestArgs {
     /// Query parameters as a JSON object
     ///
     /// Where a name is also given with --query, that one counts.
-    #[arg(long, env = "MWAA_QUERY_PARAMETERS", value_name = "JSON")]
-    query_parameters: Option<String>,
+    #[arg(
+        long,
+        env = "MWAA_QUERY_PARAMETERS",
+        value_name = "JSON",
+        value_parser = input::value(BODY_LIMIT, query_parameters)
+    )]
+    query_parameters: Option<Map<String, Value>>,
 }
 
 #[derive(Debug, Clone, Copy, ValueEnum)]
@@ -51,20 +55,10 @@ enum Method {
 }
 
 impl RestArgs {
-    pub(super) fn into_ask(self) -> Result<Ask, String> {
-        let body = self.body.map(|body| {
-            let text = if body == "-" { input::text("-", BODY_LIMIT) } else { Ok(body) };
-            let object = text.and_then(|text| object(&text));
-            object.map_err(|problem| format!("the body is no JSON object: {problem}"))
-        });
-        let mut query = match self.query_parameters {
-            Some(text) => {
-                object(&text).map_err(|problem| format!("--query-parameters is no JSON object: {problem}"))?
-            }
-            None => Map::new(),
-        };
+    pub(super) fn into_ask(self) -> Ask {
+        let mut query = self.query_parameters.unwrap_or_default();
         query.extend(self.query.into_iter().map(|(name, value)| (name, Value::String(value))));
-        Ok(Ask {
+        Ask {
             reads: matches!(self.method, Method::Get),
             method: match self.method {
                 Method::Get => mwaa::Method::Get,
@@ -75,9 +69,22 @@ impl RestArgs {
             },
             path: self.path,
             query,
-            body: body.transpose()?.map(Value::Object),
-        })
+            body: self.body.map(Value::Object),
+        }
     }
+}
+
+fn body(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    let text = match bytes {
+        b"-" => input::text("-", BODY_LIMIT),
+        bytes => input::utf_8(bytes).map(str::to_owned),
+    };
+    let object = text.and_then(|text| object(&text));
+    object.map_err(|problem| format!("the body is not a JSON object: {problem}"))
+}
+
+fn query_parameters(bytes: &[u8]) -> Result<Map<String, Value>, String> {
+    input::utf_8(bytes).and_then(object).map_err(|problem| format!("it is not a JSON object: {problem}"))
 }
 
 /// What is no object is told, and nothing of it.

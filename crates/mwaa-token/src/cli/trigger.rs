@@ -1,11 +1,15 @@
 //! Options of `trigger`.
 
 use clap::{Args, ValueEnum};
+use job_runtime::input;
 use serde_json::Value;
 
 use super::rest::object;
 use crate::trigger::Trigger;
 use crate::trigger::channel::{self, Wanted};
+
+/// Airflow keeps a configuration in a row of its database.
+const CONF_LIMIT: usize = 1024 * 1024;
 
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -18,8 +22,9 @@ pub(super) struct TriggerArgs {
 
     /// Configuration of the run, a JSON object
     ///
-    /// Airflow shows it to whoever may look at the run: pass no secrets, pass the name of a secret.
-    #[arg(long, env = "MWAA_CONF", value_name = "JSON", value_parser = conf)]
+    /// Airflow shows it to whoever may look at the run: pass no secrets, pass the name of a secret. file://FILE is read as by
+    /// the AWS CLI.
+    #[arg(long, env = "MWAA_CONF", value_name = "JSON", value_parser = input::value(CONF_LIMIT, conf))]
     conf: Option<Value>,
 
     /// A file with the configuration; "-" is standard input
@@ -27,7 +32,7 @@ pub(super) struct TriggerArgs {
         long,
         env = "MWAA_CONF_FILE",
         value_name = "FILE",
-        value_parser = conf_file,
+        value_parser = input::file(CONF_LIMIT, conf),
         conflicts_with = "conf"
     )]
     conf_file: Option<Value>,
@@ -78,16 +83,11 @@ fn dag_id(text: &str) -> Result<String, &'static str> {
     }
 }
 
-fn conf(text: &str) -> Result<Value, String> {
-    object(text)
+fn conf(bytes: &[u8]) -> Result<Value, String> {
+    input::utf_8(bytes)
+        .and_then(object)
         .map(Value::Object)
-        .map_err(|problem| format!("the configuration is no JSON object: {problem}"))
-}
-
-fn conf_file(path: &str) -> Result<Value, String> {
-    /// Airflow keeps it in a row of its database.
-    const LIMIT: usize = 1024 * 1024;
-    conf(&job_runtime::input::text(path, LIMIT)?)
+        .map_err(|problem| format!("the configuration is not a JSON object: {problem}"))
 }
 
 /// Airflow reads it; only what could not be one is refused here.

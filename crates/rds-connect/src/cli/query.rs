@@ -41,7 +41,7 @@ pub(super) struct QueryArgs {
     parameter: Vec<Parameter>,
 
     /// Values as a JSON object: texts, numbers, true, false, null
-    #[arg(long, env = "RDS_PARAMETERS", value_name = "JSON", value_parser = parameters, help_heading = "SQL")]
+    #[arg(long, env = "RDS_PARAMETERS", value_name = "JSON", value_parser = input::value(LONGEST_VALUE, parameters), help_heading = "SQL")]
     parameters: Option<Parameters>,
 
     /// A file with the value for :NAME, such as that of a mounted secret; a line end at its end does not count; repeatable
@@ -178,6 +178,7 @@ struct SqlArgs {
         alias = "command",
         env = "RDS_SQL",
         value_name = "SQL",
+        value_parser = sql_text::sql_value(LONGEST_FILE),
         allow_hyphen_values = true,
         help_heading = "SQL"
     )]
@@ -221,7 +222,8 @@ fn parameter_file(text: &str) -> Result<Parameter, String> {
 struct Parameters(Vec<Parameter>);
 
 /// A JSON object of values. No error quotes one, which may be private.
-fn parameters(text: &str) -> Result<Parameters, String> {
+fn parameters(bytes: &[u8]) -> Result<Parameters, String> {
+    let text = input::utf_8(bytes)?;
     let object: BTreeMap<String, &RawValue> = serde_json::from_str(text).map_err(|error| {
         format!(
             "it should be a JSON object such as {{\"day\": \"2026-01-31\"}}: {}",

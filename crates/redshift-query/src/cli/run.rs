@@ -18,6 +18,9 @@ const LONGEST_NAME: usize = 2048 - 17;
 /// `SessionKeepAliveSeconds`.
 const LONGEST_KEEP_ALIVE: i32 = 24 * 60 * 60;
 
+/// More than the Data API takes of parameters: a file that is longer is not meant.
+const LONGEST_PARAMETERS: usize = 1024 * 1024;
+
 /// Options of `run`.
 #[derive(Debug, Args)]
 #[group(skip)]
@@ -45,7 +48,7 @@ pub(super) struct RunArgs {
         long,
         env = "REDSHIFT_PARAMETERS",
         value_name = "JSON",
-        value_parser = parameters,
+        value_parser = input::value(LONGEST_PARAMETERS, parameters),
         help_heading = "SQL"
     )]
     parameters: Option<Parameters>,
@@ -149,8 +152,15 @@ impl RunArgs {
 struct SqlArgs {
     /// SQL to run: a statement, or several with semicolons between them; repeatable
     ///
-    /// Several statements are one batch, in the order of these three options on the command line.
-    #[arg(long, env = "REDSHIFT_SQL", value_name = "SQL", allow_hyphen_values = true)]
+    /// Several statements are one batch, in the order of these three options on the command line. file://FILE is read as
+    /// by the AWS CLI.
+    #[arg(
+        long,
+        env = "REDSHIFT_SQL",
+        value_name = "SQL",
+        value_parser = sql_text::sql_value(sql::LONGEST_FILE),
+        allow_hyphen_values = true
+    )]
     sql: Vec<String>,
 
     /// A file with SQL; "-" is standard input; repeatable
@@ -163,7 +173,8 @@ struct SqlArgs {
 }
 
 /// A JSON object of strings. No error quotes a value, which may be private.
-fn parameters(text: &str) -> Result<Parameters, String> {
+fn parameters(bytes: &[u8]) -> Result<Parameters, String> {
+    let text = input::utf_8(bytes)?;
     let object: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text).map_err(|error| {
         format!(
             "it should be a JSON object such as {{\"day\": \"2026-01-31\"}}: {}",

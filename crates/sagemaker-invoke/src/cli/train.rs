@@ -14,7 +14,7 @@ pub(super) struct TrainArgs {
     /// A file with the job's specification; "-" is standard input
     ///
     /// The JSON that "aws sagemaker create-training-job --cli-input-json" takes. It is sent as it is, but for the name.
-    #[arg(long, env = "SAGEMAKER_SPEC_FILE", value_name = "FILE", value_parser = Spec::file)]
+    #[arg(long, env = "SAGEMAKER_SPEC_FILE", value_name = "FILE", value_parser = Spec::file())]
     spec_file: Spec,
 
     /// Name of the job

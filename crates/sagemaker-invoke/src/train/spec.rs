@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use job_runtime::input;
+use job_runtime::input::{self, InputParser};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
@@ -51,9 +51,9 @@ impl std::fmt::Debug for Spec {
 }
 
 impl Spec {
-    /// Reads a file; `-` is standard input.
-    pub(crate) fn file(path: &str) -> Result<Self, String> {
-        Self::parse(&input::text(path, LONGEST_FILE)?)
+    /// Parses the name of a file with a specification.
+    pub(crate) fn file() -> InputParser<Self> {
+        input::file(LONGEST_FILE, |bytes| Self::parse(input::utf_8(bytes)?))
     }
 
     fn parse(text: &str) -> Result<Self, String> {
