@@ -2,6 +2,8 @@
 
 use testkit::{Fault, FaultKind, Site, Worlds};
 
+use serde_json::Value;
+
 use super::{BINARY, assert_stdout, f, invoked, pod, sent, spoil, status, taking, world};
 
 #[test]
@@ -43,8 +45,43 @@ fn an_answer_that_is_not_as_expected_is_10() {
     let site = taking("answer = { json = '{\"rows\": 0, \"status\": \"ok\"}' }");
     site.run(f(&["--expect", "status == 'ok'"])).assert_exit(0);
     let outcome = site.run(f(&["--expect", "rows > `0`"]));
-    outcome.assert_exit(10).assert_says("--expect `rows > `0`` is not true of the answer");
+    outcome.assert_exit(10).assert_says("--expect `rows > `0`` is not true of the response");
     assert_stdout(&outcome, r#"{"rows": 0, "status": "ok"}"#);
+}
+
+/// What Node writes after it has cut an emoji in half, and what Python writes for a division by zero.
+#[test]
+fn a_response_that_a_strict_reader_refuses_is_judged_all_the_same() {
+    for (payload, expression, exit) in [
+        (r#"{"status":"ok","text":"cut \ud83d"}"#, "status == 'ok'", 0),
+        (r#"{"status":"bad","text":"cut \ud83d"}"#, "status == 'ok'", 10),
+        (r#"{"score":NaN,"big":1e400,"status":"ok"}"#, "status == 'ok'", 0),
+        (r#"{"score":NaN}"#, "score", 10),
+    ] {
+        let site = taking(&format!("answer = {{ json = '''{payload}''' }}"));
+        let outcome = site.run(f(&["--expect", expression]));
+        assert_stdout(outcome.assert_exit(exit), payload);
+        assert_eq!(outcome.termination()["details"], Value::Null);
+    }
+}
+
+/// The function has succeeded: nothing says that it has failed, and nothing that the condition holds.
+#[test]
+fn a_condition_that_is_neither_true_nor_false_is_10_and_says_so() {
+    let many = format!("[{}1]", "[],".repeat(1_500_000));
+    for (payload, expression, reason) in [
+        ("a plain text", "status == 'ok'", "the response is not JSON"),
+        (r#"{"failed": 1}"#, "length(failed) == `0`", "a value of another type"),
+        (many.as_str(), "@", "MiB of memory"),
+    ] {
+        let site = taking(&format!("answer = {{ json = '''{payload}''' }}"));
+        let outcome = site.run(f(&["--expect", expression, "--output-file", "out"]));
+        outcome.assert_exit(10).assert_says("was not evaluated").assert_says(reason);
+        assert_eq!(outcome.termination()["details"]["expect"], "not_evaluated");
+        assert_eq!(outcome.json()["details"]["expect"], "not_evaluated");
+        assert_eq!(outcome.json()["function_error"], Value::Null);
+        assert_eq!(std::fs::read_to_string(site.path("out")).unwrap(), payload);
+    }
 }
 
 #[test]

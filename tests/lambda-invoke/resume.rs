@@ -76,6 +76,31 @@ fn what_failed_is_done_again() {
     );
 }
 
+/// The function has done its work: to call it again would repeat it, and would tell no more.
+#[test]
+fn what_could_not_be_judged_is_not_invoked_again_and_stays_10() {
+    let site = pod("courses = [{ answer = { json = '''a plain text''' } }]");
+    let lines = site.write("lines.jsonl", "{\"n\":1}\n{\"n\":2}\n").display().to_string();
+    let file = site.path("answers.jsonl").display().to_string();
+    let args = f(&["--batch", &lines, "--expect", "ok", "--output-file", &file, "--resume", &file]);
+    for _ in 0..2 {
+        let outcome = site.run(&args);
+        outcome.assert_exit(10).assert_says("not evaluated");
+        assert_eq!(outcome.termination()["details"]["expect"], "not_evaluated");
+        assert_eq!(invoked(&site), 2);
+    }
+    let text = std::fs::read_to_string(&file).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    for line in text.lines() {
+        let row: Value = serde_json::from_str(line).unwrap();
+        assert_eq!((&row["status"], &row["detail"]["expect"]), (&"ok".into(), &"not_evaluated".into()));
+        assert_eq!(row["payload"], "a plain text");
+    }
+    // Without a condition there is nothing to judge.
+    site.run(f(&["--batch", &lines, "--output-file", &file, "--resume", &file])).assert_exit(0);
+    assert_eq!(invoked(&site), 2);
+}
+
 #[test]
 fn the_first_run_of_a_job_has_nothing_to_resume() {
     let site = pod("");

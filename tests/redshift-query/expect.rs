@@ -44,7 +44,7 @@ fn jmespath_on_the_result_whatever_its_form() {
             if met {
                 outcome.assert_exit(0);
             } else {
-                outcome.assert_exit(10).assert_says("is not true of the answer");
+                outcome.assert_exit(10).assert_says("is not true of the response");
             }
             assert_eq!(outcome.stdout.is_empty(), output == "none", "the result is printed either way");
         }

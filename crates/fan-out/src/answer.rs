@@ -25,12 +25,16 @@ pub struct Failed {
     pub error: String,
     /// What else the service told: original status, stack, log stream.
     pub detail: Option<Value>,
+    /// Whether the work itself has succeeded, and only `--expect` could not be evaluated.
+    pub not_evaluated: bool,
 }
 
 /// What became of a line, in one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Status {
     Ok,
+    /// The remote work has succeeded, and `--expect` could not be evaluated: `ok` in the output, and a failure in the exit.
+    NotEvaluated,
     Failed,
     Rejected,
     Denied,
@@ -42,8 +46,9 @@ pub(crate) enum Status {
 }
 
 impl Status {
-    pub(crate) const ALL: [Self; 9] = [
+    pub(crate) const ALL: [Self; 10] = [
         Self::Ok,
+        Self::NotEvaluated,
         Self::Failed,
         Self::Rejected,
         Self::Denied,
@@ -54,10 +59,10 @@ impl Status {
         Self::Interrupted,
     ];
 
-    /// The word.
+    /// The word in the output, which is about the remote work.
     pub(crate) const fn word(self) -> &'static str {
         match self {
-            Self::Ok => "ok",
+            Self::Ok | Self::NotEvaluated => "ok",
             Self::Failed => "failed",
             Self::Rejected => "rejected",
             Self::Denied => "denied",
@@ -66,6 +71,14 @@ impl Status {
             Self::Unknown => "unknown",
             Self::Usage => "usage",
             Self::Interrupted => "interrupted",
+        }
+    }
+
+    /// The word in counts and errors.
+    pub(crate) const fn label(self) -> &'static str {
+        match self {
+            Self::NotEvaluated => "not evaluated",
+            other => other.word(),
         }
     }
 
@@ -151,7 +164,12 @@ enum Payload<'a> {
 /// The answer of a line, and its line in the output.
 pub(crate) fn answered(line: u64, answer: &Answer) -> (Status, Vec<u8>) {
     let Answer { payload, failure, request_id } = answer;
-    let status = if failure.is_some() { Status::Failed } else { Status::Ok };
+    let status = match failure {
+        None => Status::Ok,
+        Some(failure) if failure.not_evaluated => Status::NotEvaluated,
+        Some(_) => Status::Failed,
+    };
+    let not_evaluated = serde_json::json!({ "expect": "not_evaluated" });
     let json = || serde_json::from_slice::<&RawValue>(payload).ok().map(Payload::Json);
     let text = || std::str::from_utf8(payload).ok().map(Payload::Text);
     let shown = if payload.is_empty() { Some(Payload::Nothing) } else { json().or_else(text) };
@@ -161,7 +179,10 @@ pub(crate) fn answered(line: u64, answer: &Answer) -> (Status, Vec<u8>) {
         payload_base64: shown.is_none().then(|| STANDARD.encode(payload)),
         payload: shown,
         error: failure.as_ref().map(|failure| failure.error.as_str()),
-        detail: failure.as_ref().and_then(|failure| failure.detail.as_ref()),
+        detail: match status {
+            Status::NotEvaluated => Some(&not_evaluated),
+            _ => failure.as_ref().and_then(|failure| failure.detail.as_ref()),
+        },
         request_id: request_id.as_deref(),
     };
     (status, render(&row, payload.len()))
@@ -228,7 +249,8 @@ mod tests {
 
     #[test]
     fn failures_keep_their_payload() {
-        let failure = Failed { error: "Bang: \"no\"".to_owned(), detail: Some(json!({"stack": ["a"]})) };
+        let error = "Bang: \"no\"".to_owned();
+        let failure = Failed { error, detail: Some(json!({"stack": ["a"]})), not_evaluated: false };
         let request_id = Some("r-1".to_owned());
         let (status, text) =
             answered(1, &Answer { payload: b"{}".to_vec(), failure: Some(failure), request_id });
@@ -241,6 +263,17 @@ mod tests {
                 "\n"
             )
         );
+    }
+
+    #[test]
+    fn what_could_not_be_judged_is_ok_and_says_so() {
+        let failure = Failed { error: "e".to_owned(), detail: None, not_evaluated: true };
+        let answer = Answer { payload: b"text".to_vec(), failure: Some(failure), request_id: None };
+        let (status, text) = answered(1, &answer);
+        assert_eq!(status, Status::NotEvaluated);
+        let expected =
+            r#"{"line":1,"status":"ok","payload":"text","error":"e","detail":{"expect":"not_evaluated"}}"#;
+        assert_eq!(String::from_utf8(text).unwrap().trim_end(), expected);
     }
 
     #[test]

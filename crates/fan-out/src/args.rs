@@ -99,7 +99,15 @@ impl BatchArgs {
             return Err(format!("--batch {}: {problem}", path.display()));
         }
         let concurrency = concurrency.into();
-        Ok(Some(Batch { source, concurrency, max_failures, resume, shard, longest_line: LONGEST_LINE }))
+        Ok(Some(Batch {
+            source,
+            concurrency,
+            max_failures,
+            resume,
+            shard,
+            longest_line: LONGEST_LINE,
+            has_expect: false,
+        }))
     }
 }
 
@@ -112,6 +120,7 @@ pub struct Batch {
     pub(crate) resume: Option<PathBuf>,
     shard: Option<(ShardIndex, u64)>,
     pub(crate) longest_line: usize,
+    pub(crate) has_expect: bool,
 }
 
 impl Batch {
@@ -120,6 +129,13 @@ impl Batch {
     #[must_use]
     pub fn longest_line(self, bytes: usize) -> Self {
         Self { longest_line: bytes, ..self }
+    }
+
+    /// The same batch with a condition on each response. Where it could not be evaluated on a response of an earlier run, the
+    /// call is not made again, and the run does not end with 0.
+    #[must_use]
+    pub fn with_expect(self, has_expect: bool) -> Self {
+        Self { has_expect, ..self }
     }
 
     /// Where the answers go: a file, else stdout. A file is appended to where it is the one of `--resume`, whose

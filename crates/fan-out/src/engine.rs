@@ -29,6 +29,8 @@ pub(crate) struct Work {
     pub(crate) sink: Sink,
     pub(crate) concurrency: usize,
     pub(crate) max_failures: Option<u64>,
+    /// Responses of earlier runs that `--expect` could not be evaluated on.
+    pub(crate) earlier_not_evaluated: u64,
 }
 
 /// Who told the run to end.
@@ -68,8 +70,9 @@ pub(crate) async fn drive(
     progress: Progress<impl FnMut(&Tally, Option<f64>), impl FnOnce(&Summary)>,
 ) -> Result<Summary, Error> {
     let Progress { every, mut show, done } = progress;
-    let Work { mut lines, mut selection, sink, concurrency, max_failures } = work;
+    let Work { mut lines, mut selection, sink, concurrency, max_failures, earlier_not_evaluated } = work;
     let mut course = Course::new(concurrency, max_failures);
+    course.tally.count_earlier_not_evaluated(earlier_not_evaluated);
     let mut outbox = Outbox::new(sink);
     let mut calls = FuturesUnordered::new();
     let mut told = pin!(told);

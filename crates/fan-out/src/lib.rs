@@ -30,7 +30,7 @@
 //!
 //! | status | meaning |
 //! | --- | --- |
-//! | `ok` | the remote work succeeded |
+//! | `ok` | the remote work succeeded; with `detail.expect` `not_evaluated`, nothing is known of the condition on its response |
 //! | `failed` | it ran and failed: `error`, perhaps `detail`, and the payload |
 //! | `rejected` | the service refuses this line |
 //! | `denied`, `config` | refused, as every further line would be: the batch ends |
@@ -117,17 +117,25 @@ pub async fn run(
     // A pipe may have nobody at its other end.
     let opening = async {
         let lines = Lines::open(&batch.source, batch.longest_line).await?;
+        let mut earlier_not_evaluated = 0;
         if let Some(path) = &batch.resume {
-            resume::read(path, &mut selection).await?;
+            let not_evaluated = resume::read(path, &mut selection).await?;
+            earlier_not_evaluated = if batch.has_expect { not_evaluated } else { 0 };
         }
-        Ok::<_, Error>(lines)
+        Ok::<_, Error>((lines, earlier_not_evaluated))
     };
-    let lines = tokio::select! {
+    let (lines, earlier_not_evaluated) = tokio::select! {
         lines = opening => lines?,
         told = &mut told => return Err(told.too_early()),
     };
-    let work =
-        Work { lines, selection, sink, concurrency: batch.concurrency, max_failures: batch.max_failures };
+    let work = Work {
+        lines,
+        selection,
+        sink,
+        concurrency: batch.concurrency,
+        max_failures: batch.max_failures,
+        earlier_not_evaluated,
+    };
     let call = async |item: &Item| call(item).await.map_err(Refusal::from);
     let show = |tally: &Tally, fraction| progress::show(ctx, tally, fraction);
     let done = |summary: &Summary| {

@@ -17,29 +17,41 @@ struct Seen<'a> {
     line: u64,
     #[serde(borrow)]
     status: Cow<'a, str>,
+    #[serde(borrow)]
+    detail: Option<Detail<'a>>,
+}
+
+/// What counts of its detail, whose other members are the binary's.
+#[derive(Deserialize)]
+struct Detail<'a> {
+    #[serde(borrow)]
+    expect: Option<Cow<'a, str>>,
 }
 
 /// Leaves out every line that has an `ok` in the file, at whatever place and after however many other answers.
 ///
 /// What is no answer is passed over: a killed run leaves half a line. A file that is not there is no mistake: the
 /// first run of a Job has none.
-pub(crate) async fn read(path: &Path, selection: &mut Selection) -> Result<(), Error> {
+/// Returns how many of them `--expect` could not be evaluated on.
+pub(crate) async fn read(path: &Path, selection: &mut Selection) -> Result<u64, Error> {
     let failed = |source| Error::Resume { place: path.display().to_string(), source };
     let file = match open_file(path).await {
         Ok((file, _)) => file,
         Err(err) if err.kind() == io::ErrorKind::NotFound => {
             tracing::info!(resume = %path.display(), "there are no earlier answers");
-            return Ok(());
+            return Ok(0);
         }
         Err(err) => return Err(failed(err)),
     };
     let mut lines = Lines::new(Box::new(file), LONGEST);
-    let (mut ok, mut odd) = (0_u64, 0_u64);
+    let (mut ok, mut odd, mut not_evaluated) = (0_u64, 0_u64, 0_u64);
     loop {
         match lines.next(|_| true).await {
             Ok(Some(Line::Whole(Item { text, .. }))) => match serde_json::from_slice::<Seen>(&text) {
                 Ok(seen) if seen.status == "ok" => {
                     ok += 1;
+                    let expect = seen.detail.and_then(|detail| detail.expect);
+                    not_evaluated += u64::from(expect.as_deref() == Some("not_evaluated"));
                     selection.leave_out(seen.line);
                 }
                 Ok(_) => {}
@@ -55,7 +67,7 @@ pub(crate) async fn read(path: &Path, selection: &mut Selection) -> Result<(), E
         tracing::warn!(resume = %path.display(), lines = odd, "lines that are no answers were passed over");
     }
     tracing::info!(resume = %path.display(), ok, "earlier answers");
-    Ok(())
+    Ok(not_evaluated)
 }
 
 #[cfg(test)]

@@ -59,6 +59,8 @@ pub(crate) struct Tally {
     times: Option<Histogram<u64>>,
     begun: Instant,
     first_failure: Option<String>,
+    /// Responses of earlier runs that `--expect` could not be evaluated on.
+    earlier_not_evaluated: u64,
 }
 
 /// Lines by what became of them.
@@ -67,7 +69,14 @@ type Counts = [u64; Status::ALL.len()];
 impl Tally {
     pub(crate) fn new() -> Self {
         let times = Histogram::new(3).ok();
-        Self { counts: Counts::default(), throttled: 0, times, begun: Instant::now(), first_failure: None }
+        Self {
+            counts: Counts::default(),
+            throttled: 0,
+            times,
+            begun: Instant::now(),
+            first_failure: None,
+            earlier_not_evaluated: 0,
+        }
     }
 
     /// A line has its answer; `error` says why it is not ok.
@@ -75,8 +84,13 @@ impl Tally {
         self.counts[status as usize] += 1;
         if status != Status::Ok && self.first_failure.is_none() {
             let quoted: String = error.chars().take(QUOTED).collect();
-            self.first_failure = Some(format!("line {line} is {}: {quoted}", status.word()));
+            self.first_failure = Some(format!("line {line} is {}: {quoted}", status.label()));
         }
+    }
+
+    /// Counts responses of earlier runs whose calls are not made again, though nothing is known of the condition.
+    pub(crate) fn count_earlier_not_evaluated(&mut self, responses: u64) {
+        self.earlier_not_evaluated += responses;
     }
 
     /// A call was answered after so long.
@@ -133,7 +147,11 @@ impl Tally {
             p50_ms: millis(0.5),
             p99_ms: millis(0.99),
             ended_early: stop.map(Stop::word),
-            exit: exit(&self.counts, stop),
+            exit: match exit(&self.counts, stop) {
+                Exit::Ok if self.earlier_not_evaluated > 0 => Exit::Failed,
+                exit => exit,
+            },
+            earlier_not_evaluated: self.earlier_not_evaluated,
             stop,
             counts: self.counts,
             first_failure: self.first_failure,
@@ -165,6 +183,8 @@ pub struct Summary {
     counts: Counts,
     #[serde(skip)]
     first_failure: Option<String>,
+    #[serde(skip)]
+    earlier_not_evaluated: u64,
 }
 
 impl Summary {
@@ -183,7 +203,11 @@ impl Summary {
         };
         match self.error() {
             None => Report::ok(result),
-            Some(error) => Report::failed(self.exit, result, error),
+            Some(error) => {
+                let not_evaluated =
+                    self.counts[Status::NotEvaluated as usize] + self.earlier_not_evaluated > 0;
+                Report::failed(self.exit, result, error).with_expect_not_evaluated(not_evaluated)
+            }
         }
     }
 
@@ -231,7 +255,7 @@ impl Summary {
             let count = self.counts[status as usize];
             if count > 0 {
                 // Writing to a String cannot fail.
-                let _ = write!(text, ", {count} {}", status.word());
+                let _ = write!(text, ", {count} {}", status.label());
             }
         }
         if self.skipped > 0 {
@@ -250,6 +274,9 @@ impl Summary {
         let parts = [
             (*failed > 0).then_some(failures),
             self.first_failure.clone(),
+            (self.earlier_not_evaluated > 0).then(|| {
+                format!("--expect was not evaluated on {} earlier responses", self.earlier_not_evaluated)
+            }),
             self.stop.map(|stop| format!("ended early after {lines} lines: {}", stop.phrase())),
         ];
         Some(parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
@@ -266,6 +293,7 @@ fn exit(counts: &Counts, stop: Option<Stop>) -> Exit {
         (Status::Config, Exit::Config),
         (Status::Unknown, Exit::Unknown),
         (Status::Failed, Exit::Failed),
+        (Status::NotEvaluated, Exit::Failed),
         (Status::Rejected, Exit::Rejected),
         (Status::Usage, Exit::Usage),
         (Status::Unavailable, Exit::Unavailable),

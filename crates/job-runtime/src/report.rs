@@ -30,23 +30,38 @@ pub struct Report {
     pub(crate) request_id: Option<String>,
     /// The exit code of the program that was run in our place; it is the run's.
     pub(crate) child: Option<u8>,
+    /// Whether `--expect` could not be evaluated.
+    pub(crate) not_evaluated: bool,
 }
 
 impl Report {
     /// The work succeeded. A `result` of text gets one newline at its end.
     pub fn ok(result: impl Into<String>) -> Self {
-        Self { exit: Exit::Ok, result: line(result.into()), error: None, request_id: None, child: None }
+        Self {
+            exit: Exit::Ok,
+            result: line(result.into()),
+            error: None,
+            request_id: None,
+            child: None,
+            not_evaluated: false,
+        }
     }
 
     /// The work ended otherwise, and there is a `result` to show all the same.
     pub fn failed(exit: Exit, result: impl Into<String>, error: impl Into<String>) -> Self {
-        Self { exit, result: line(result.into()), error: Some(error.into()), request_id: None, child: None }
+        Self { exit, error: Some(error.into()), ..Self::ok(result) }
     }
 
     /// The same end, with the AWS request id of what did not succeed.
     #[must_use]
     pub fn with_request_id(self, request_id: Option<String>) -> Self {
         Self { request_id, ..self }
+    }
+
+    /// The same end; `--expect` could not be evaluated, so that nothing is known of the condition.
+    #[must_use]
+    pub fn with_expect_not_evaluated(self, not_evaluated: bool) -> Self {
+        Self { not_evaluated, ..self }
     }
 
     /// The same end with a result that is not ours to change: the answer of a function or a model.
@@ -90,12 +105,21 @@ pub(crate) struct End {
     pub(crate) request_id: Option<String>,
     /// The exit code of a program that was run in our place.
     pub(crate) child: Option<u8>,
+    /// Whether `--expect` could not be evaluated.
+    pub(crate) not_evaluated: bool,
 }
 
 impl End {
     /// Ended without a result.
     pub(crate) fn error(exit: Exit, error: impl Into<String>) -> Self {
-        Self { exit, result: Vec::new(), error: Some(error.into()), request_id: None, child: None }
+        Self {
+            exit,
+            result: Vec::new(),
+            error: Some(error.into()),
+            request_id: None,
+            child: None,
+            not_evaluated: false,
+        }
     }
 
     /// What the process ends with.
@@ -117,10 +141,10 @@ impl End {
 
 impl From<Report> for End {
     fn from(report: Report) -> Self {
-        let Report { exit, result, error, request_id, child } = report;
+        let Report { exit, result, error, request_id, child, not_evaluated } = report;
         // Whatever is not ok says why.
         let error = error.or_else(|| (exit != Exit::Ok).then(|| exit.meaning().to_owned()));
-        Self { exit, result, error, request_id, child }
+        Self { exit, result, error, request_id, child, not_evaluated }
     }
 }
 
@@ -221,6 +245,7 @@ impl LastWord {
             state: remote.state,
             error: end.error.clone(),
             request_id: end.request_id.clone(),
+            details: end.not_evaluated.then_some(Details::NOT_EVALUATED),
             duration_seconds: (self.started.elapsed().as_secs_f64() * 1000.0).round() / 1000.0,
         }
     }
@@ -241,7 +266,21 @@ struct Message {
     state: Option<String>,
     error: Option<String>,
     request_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
     duration_seconds: f64,
+}
+
+/// What a result says beside its head, under `details`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Details {
+    /// `not_evaluated` where `--expect` is neither true nor false of the response.
+    expect: &'static str,
+}
+
+impl Details {
+    /// `--expect` could not be evaluated.
+    pub const NOT_EVALUATED: Self = Self { expect: "not_evaluated" };
 }
 
 impl Message {
@@ -273,6 +312,7 @@ impl Message {
             [("remote_id", &self.remote_id), ("state", &self.state), ("request_id", &self.request_id)];
         let mut fields = vec![("outcome", self.outcome.into()), ("exit_code", self.exit_code.into())];
         fields.extend(optional.into_iter().filter_map(|(name, text)| Some((name, text.clone()?.into()))));
+        fields.extend(self.details.map(|details| ("details", serde_json::json!(details))));
         fields.push(("duration_seconds", self.duration_seconds.into()));
         fields
     }
@@ -359,8 +399,7 @@ mod tests {
 
     #[test]
     fn what_is_not_ok_says_why() {
-        let report =
-            Report { exit: Exit::Stopped, result: Vec::new(), error: None, request_id: None, child: None };
+        let report = Report { exit: Exit::Stopped, ..Report::ok("") };
         assert_eq!(End::from(report).error.as_deref(), Some("the remote work was stopped by someone"));
     }
 }

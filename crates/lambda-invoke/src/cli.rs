@@ -172,7 +172,7 @@ impl Options for Cli {
                 return Err("--batch takes its payloads from a file; leave --payload and --payload-file out"
                     .to_owned());
             }
-            Some(batch) => Work::Batch(batch.longest_line(longest)),
+            Some(batch) => Work::Batch(batch.longest_line(longest).with_expect(self.expect.is_some())),
             None if self.stream => Work::Stream(payload),
             None => Work::One(payload),
         };

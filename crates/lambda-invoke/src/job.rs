@@ -7,8 +7,8 @@ use std::pin::pin;
 use aws_sdk_lambda::Client;
 use fan_out::{Batch, Item};
 use job_runtime::{
-    ALWAYS, CallError, Check, Context, Effect, Exit, Expect, OnTerminate, Open, Output, Remote, Report, Sink,
-    Survey, aligned, json, percent_encoded,
+    ALWAYS, CallError, Check, Context, Details, Effect, Exit, Expect, OnTerminate, Open, Output, Remote,
+    Report, Sink, Survey, aligned, json, percent_encoded,
 };
 use serde::Serialize;
 use tokio::time::{sleep, sleep_until};
@@ -137,15 +137,17 @@ async fn one(
                 (exit, format!("the durable execution {arn} ended {}{why}", execution.status))
             });
             let answer = Answer { payload: execution.result.unwrap_or_default(), ..answer };
-            finish(call, &answer, failure, Show::Payload, sink, request).await
+            finish(call, &answer, failure, false, Show::Payload, sink, request).await
         }
         _ => {
             let failure = judge(call, &answer, request.expect.as_ref());
             show_stack(failure.as_ref().map_or(&[], |failure| &failure.stack));
+            let not_evaluated = failure.as_ref().is_some_and(|failure| failure.not_evaluated);
             let failure = failure.map(|failure| (Exit::Failed, failure.error));
             let show =
                 if request.settings.kind == Kind::RequestResponse { Show::Payload } else { Show::Facts };
-            finish(call, &answer, failure, show, sink, request).await
+            let report = finish(call, &answer, failure, not_evaluated, show, sink, request).await?;
+            Ok(report.with_expect_not_evaluated(not_evaluated))
         }
     }
 }
@@ -196,7 +198,7 @@ async fn stream(
     let (answer, failure) = awaited(Box::pin(streaming), call, || &Naming::Plain, ctx).await?;
     sink.finish().await?;
     let show = if to_file { Show::Facts } else { Show::Nothing };
-    finish(call, &answer, failure, show, None, request).await
+    finish(call, &answer, failure, false, show, None, request).await
 }
 
 /// One invocation for each line.
@@ -231,9 +233,9 @@ async fn run_batch(
             durable.set(Some(true));
         }
         let failure = judge(call, &answer, request.expect.as_ref()).map(|failure| {
-            let Failure { error, kind, stack } = failure;
+            let Failure { error, kind, stack, not_evaluated } = failure;
             let detail = kind.map(|kind| serde_json::json!({ "function_error": kind, "stack": stack }));
-            fan_out::Failed { error, detail }
+            fan_out::Failed { error, detail, not_evaluated }
         });
         Ok(fan_out::Answer { failure, request_id: answer.request_id, payload: answer.payload })
     };
@@ -290,20 +292,23 @@ struct Failure {
     /// `Handled` or `Unhandled`, where the function said so itself.
     kind: Option<String>,
     stack: Vec<String>,
+    /// Whether the function succeeded, and the condition is neither true nor false of its response.
+    not_evaluated: bool,
 }
 
 /// Whether the answer is one to be content with.
 fn judge(call: &Call<'_>, answer: &Answer, expect: Option<&Expect>) -> Option<Failure> {
     let target = call.function.target;
     let Some(kind) = &answer.function_error else {
-        let unmet = expect.and_then(|expect| expect.unmet(&answer.payload))?;
-        let error = format!("function {target} returned, but {unmet}");
-        return Some(Failure { error, kind: None, stack: Vec::new() });
+        let judged = expect?.judge(&answer.payload);
+        let error = format!("function {target} returned, but {}", judged.problem()?);
+        let not_evaluated = judged.is_not_evaluated();
+        return Some(Failure { error, kind: None, stack: Vec::new(), not_evaluated });
     };
     let told = answer::told(&answer.payload);
     let id = answer.request_id.as_deref().unwrap_or("?");
     let error = format!("function {target} failed ({kind}): {} (request id {id})", told.what);
-    Some(Failure { error, kind: Some(kind.clone()), stack: told.stack })
+    Some(Failure { error, kind: Some(kind.clone()), stack: told.stack, not_evaluated: false })
 }
 
 fn show_stack(stack: &[String]) {
@@ -334,6 +339,8 @@ struct Facts<'a> {
     request_id: Option<&'a str>,
     region: String,
     account: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    details: Option<Details>,
 }
 
 impl Facts<'_> {
@@ -358,6 +365,7 @@ async fn finish(
     call: &Call<'_>,
     answer: &Answer,
     failure: Option<(Exit, String)>,
+    not_evaluated: bool,
     show: Show,
     sink: Option<Sink>,
     request: &Request,
@@ -376,6 +384,7 @@ async fn finish(
             request_id: answer.request_id.as_deref(),
             region: place.region.clone(),
             account: place.account.clone(),
+            details: not_evaluated.then_some(Details::NOT_EVALUATED),
         };
         match request.output {
             Output::Json => json(&facts),

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use job_runtime::{
-    CallError, Context, Ended, Exit, Expect, Open, Report, Sink, SinkError, Verdict, aligned, json,
+    CallError, Context, Ended, Exit, Expect, Expectation, Open, Report, Sink, SinkError, Verdict, aligned,
+    json,
 };
 use serde::Serialize;
 use sql_text::{Form, RowCount, Rows};
@@ -146,19 +147,19 @@ pub(crate) async fn show(
         }
     }
 
-    let unmet = || {
-        let rows_unmet = how.expect_rows.and_then(|count| count.unmet(statement.counted_rows()));
-        let unmet = rows_unmet.or_else(|| match (&how.expect, rows.copied()) {
-            (Some(expect), Some(answer)) => expect.unmet(answer),
-            (Some(_), None) => {
-                Some("its result is longer than the 10 MiB that --expect is worked out on".to_owned())
-            }
-            (None, _) => None,
-        });
-        unmet.map(|unmet| (Exit::Failed, format!("statement {} finished, but {unmet}", statement.whole.id)))
+    if let Some((exit, error)) = failure {
+        return Ok(Report::failed(exit, stdout(to_file), error));
+    }
+    let judged = match how.expect_rows.and_then(|count| count.unmet(statement.counted_rows())) {
+        Some(unmet) => Expectation::Unmet(unmet),
+        None => how.expect.as_ref().map_or(Expectation::Met, |expect| rows.judge(expect)),
     };
-    Ok(match failure.or_else(unmet) {
-        Some((exit, error)) => Report::failed(exit, stdout(to_file), error),
+    Ok(match judged.problem() {
+        Some(problem) => {
+            let error = format!("statement {} finished, but {problem}", statement.whole.id);
+            Report::failed(Exit::Failed, stdout(to_file), error)
+                .with_expect_not_evaluated(judged.is_not_evaluated())
+        }
         None => Report::ok(stdout(to_file)),
     })
 }

@@ -4,6 +4,7 @@ use crate::cell::{Cell, Column, Kind};
 use crate::json::Keys;
 use crate::table::Table;
 use crate::text::{csv_field, text};
+use job_runtime::{Expect, Expectation};
 
 /// The longest result that a condition is worked out on, in bytes of JSON.
 const LONGEST_COPY: usize = 10 * 1024 * 1024;
@@ -221,8 +222,19 @@ impl Rows {
         self.out = buffer;
     }
 
+    /// What `expect` says of the copy in JSON.
+    pub fn judge(&self, expect: &Expect) -> Expectation {
+        self.copied().map_or_else(
+            || {
+                let problem = "its result is longer than the 10 MiB that --expect is evaluated on";
+                Expectation::NotEvaluated(problem.to_owned())
+            },
+            |copy| expect.judge(copy),
+        )
+    }
+
     /// The copy in JSON: `None` where the result is too long for one.
-    pub fn copied(&self) -> Option<&[u8]> {
+    fn copied(&self) -> Option<&[u8]> {
         self.copy.as_ref().filter(|copy| !copy.overflown).map(|copy| copy.text.as_slice())
     }
 }

@@ -117,7 +117,7 @@ fn what_was_expected_decides() {
         ),
         (["--expect-rows", "3", "--sql", "create temp table t as select generate_series(1, 3)"], 0, ""),
         (["--expect", "results[0][0].n == `2`", "--sql", "select 2 as n"], 0, ""),
-        (["--expect", "results[0][0].n == `3`", "--sql", "select 2 as n"], 10, "is not true of the answer"),
+        (["--expect", "results[0][0].n == `3`", "--sql", "select 2 as n"], 10, "is not true of the response"),
         (["--expect", "statements[0].rows == `1`", "--sql", "select 2 as n"], 0, ""),
     ] {
         desk.query(&options).assert_exit(code).assert_says(says);

@@ -95,7 +95,7 @@ impl Trial {
             }
         };
         drive(
-            Work { lines, selection, sink, concurrency, max_failures },
+            Work { lines, selection, sink, concurrency, max_failures, earlier_not_evaluated: 0 },
             check,
             call,
             told,
@@ -120,7 +120,7 @@ fn echo(item: &Item) -> Result<Answer, Refusal> {
 }
 
 fn failed() -> Answer {
-    let failure = Failed { error: "bang".to_owned(), detail: None };
+    let failure = Failed { error: "bang".to_owned(), detail: None, not_evaluated: false };
     Answer { failure: Some(failure), ..Answer::default() }
 }
 

@@ -107,7 +107,7 @@ async fn to_report(mut course: Course<'_, Stream>, server: &Server, cancel: &Can
         Some(Err(error)) => Some((unwritten_exit(&course), error.to_string())),
         None => Some((unwritten_exit(&course), "the reader of the result did not take its end".to_owned())),
     };
-    let unmet = || query.show.unmet(course.returned, &course.told, &course.rows);
+    let judged = || query.show.judge(course.returned, &course.told, &course.rows);
     let report = match (failure, unwritten) {
         (Some(Failure { exit, text, .. }), unwritten) => {
             if let Some((_, error)) = unwritten {
@@ -118,12 +118,16 @@ async fn to_report(mut course: Course<'_, Stream>, server: &Server, cancel: &Can
         (None, Some((exit, error))) => {
             Report::failed(exit, stdout, format!("the statements have ended, but {error}"))
         }
-        (None, None) => match unmet() {
-            Some(unmet) => {
-                Report::failed(Exit::Failed, stdout, format!("the statements have ended, but {unmet}"))
+        (None, None) => {
+            let judged = judged();
+            match judged.problem() {
+                Some(problem) => {
+                    Report::failed(Exit::Failed, stdout, format!("the statements have ended, but {problem}"))
+                        .with_expect_not_evaluated(judged.is_not_evaluated())
+                }
+                None => Report::ok(stdout),
             }
-            None => Report::ok(stdout),
-        },
+        }
     };
     course.wire.end().await;
     report

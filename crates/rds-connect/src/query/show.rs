@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use job_runtime::{Expect, Remote, aligned, json};
+use job_runtime::{Expect, Expectation, Remote, aligned, json};
 use serde::Serialize;
 use sql_text::{Form, Origin, RowCount, Rows};
 
@@ -104,17 +104,14 @@ impl Facts<'_> {
 }
 
 impl Show {
-    /// What was expected and is not so, of `returned` rows by statements that return some, else of those affected.
-    pub(crate) fn unmet(&self, returned: Option<u64>, told: &[Told], rows: &Rows) -> Option<String> {
+    /// What the conditions say of `returned` rows by statements that return some, else of those affected.
+    pub(crate) fn judge(&self, returned: Option<u64>, told: &[Told], rows: &Rows) -> Expectation {
         let affected = || told.iter().filter_map(|told| told.rows).sum();
         let count = returned.unwrap_or_else(affected);
-        let unmet = self.expect_rows.and_then(|expected| expected.unmet(count));
-        unmet.or_else(|| match (self.expect.as_ref()?, rows.copied()) {
-            (expect, Some(answer)) => expect.unmet(answer),
-            (_, None) => {
-                Some("its result is longer than the 10 MiB that --expect is worked out on".to_owned())
-            }
-        })
+        match self.expect_rows.and_then(|expected| expected.unmet(count)) {
+            Some(unmet) => Expectation::Unmet(unmet),
+            None => self.expect.as_ref().map_or(Expectation::Met, |expect| rows.judge(expect)),
+        }
     }
 }
 

@@ -42,7 +42,8 @@ fn answer(reply: Reply) -> Answer {
                 "log_stream_arn": log_stream_arn,
             });
             let request_id = request_id.clone();
-            let failed = Failed { error: format!("the model failed: {failure}"), detail: Some(detail) };
+            let error = format!("the model failed: {failure}");
+            let failed = Failed { error, detail: Some(detail), not_evaluated: false };
             Answer { payload: Vec::new(), failure: Some(failed), request_id }
         }
     }
