@@ -239,6 +239,41 @@ fn what_cannot_be_meant_ends_in_2_before_any_call() {
     assert_nothing_sent(&site);
 }
 
+/// Whoever may write such an argument runs code of their own in the job's role.
+#[test]
+fn reserved_arguments_are_refused_on_demand() {
+    let site = pod(QUICK);
+    let file = site
+        .write("arguments.json", r#"{"--additional-python-modules": "s3://b/m.whl"}"#)
+        .display()
+        .to_string();
+    let deny = "--deny-reserved-arguments";
+    for (more, said) in [
+        (&["--argument", "extra-py-files=s3://b/x.py"][..], "--extra-py-files"),
+        (&["--argument", "--ScriptLocation=s3://b/x.py"], "--ScriptLocation"),
+        (&["--arguments", r#"{"--conf": "spark.x=1", "day": "monday"}"#], "--conf"),
+        (&["--arguments", r#"{"--extra-jars=s3://b/x.jar": ""}"#], "--extra-jars"),
+        (&["--arguments-file", &file], "--additional-python-modules"),
+        (&["--argument", "enable-something-new=true"], "--enable-something-new"),
+        (&["--retry-run", "jr_1"], "--retry-run"),
+    ] {
+        let outcome = site.run(etl(&[more, &[deny][..]].concat()));
+        outcome.assert_exit(2).assert_says(said).assert_does_not_say("s3://b");
+        assert_nothing_sent(&site);
+    }
+    let site = site
+        .env("GLUE_DENY_RESERVED_ARGUMENTS", "true")
+        .env("GLUE_ARGUMENTS", r#"{"--user-jars-first": "true"}"#);
+    site.run(ETL).assert_exit(2).assert_says("--user-jars-first");
+    assert_nothing_sent(&site);
+
+    // What the script alone reads may be given; and without the option everything may.
+    let site = pod(QUICK);
+    site.run(etl(&[deny, "--argument", "day=monday", "--argument", "confirm=yes"])).assert_exit(0);
+    let site = pod(QUICK);
+    site.run(etl(&["--argument", "extra-py-files=s3://b/x.py"])).assert_exit(0);
+}
+
 /// A value may be private, and a typing error does not make it less so.
 #[test]
 fn what_is_refused_is_not_quoted() {

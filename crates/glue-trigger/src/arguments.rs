@@ -15,6 +15,62 @@ const LONGEST_FILE: usize = 1024 * 1024;
 /// hold one.
 pub(crate) type Arguments = BTreeMap<String, String>;
 
+/// Arguments that Glue itself reads ("Using job parameters in AWS Glue jobs", November 2026), without their `--`. Most
+/// let whoever writes them run code in the job's role, or lead its data and logs elsewhere.
+const RESERVED: [&str; 31] = [
+    "additional-python-modules",
+    "auto-scale-within-microbatch",
+    "class",
+    "conf",
+    "connections",
+    "datalake-formats",
+    "debug",
+    "disable-proxy",
+    "disable-proxy-v2",
+    "endpoint",
+    "executor-cores",
+    "extra-files",
+    "extra-jars",
+    "extra-py-files",
+    "job-bookmark-from",
+    "job-bookmark-option",
+    "job-bookmark-to",
+    "job-insights-byo-rules",
+    "job-language",
+    "JOB_NAME",
+    "library-set",
+    "mode",
+    "packages",
+    "python-modules-installer-option",
+    "scriptLocation",
+    "spark-event-logs-path",
+    "TempDir",
+    "use-postgres-driver",
+    "user-jars-first",
+    "write-shuffle-files-to-s3",
+    "write-shuffle-spills-to-s3",
+];
+
+/// Beginnings of names that Glue keeps adding to.
+const RESERVED_FAMILIES: [&str; 3] = ["continuous-log-", "customer-", "enable-"];
+
+/// The first argument that Glue itself reads.
+pub(crate) fn reserved(arguments: &Arguments) -> Option<&str> {
+    arguments.keys().map(|name| written(name)).find(|name| is_reserved(name))
+}
+
+/// The name up to what a parser of options would take for a value.
+fn written(name: &str) -> &str {
+    name.split(['=', ' ', '\t', '\n']).next().unwrap_or_default()
+}
+
+/// Whether case matters to Glue is documented nowhere.
+fn is_reserved(name: &str) -> bool {
+    let bare = name.trim_start_matches('-').to_ascii_lowercase();
+    RESERVED.iter().any(|reserved| bare.eq_ignore_ascii_case(reserved))
+        || RESERVED_FAMILIES.iter().any(|family| bare.starts_with(family))
+}
+
 /// Parses one `K=V`. The `--` in front of `K` may be left out.
 pub(crate) fn pair(text: &str) -> Result<(String, String), String> {
     let (name, value) = text.split_once('=').ok_or("it should have the form NAME=VALUE")?;

@@ -51,6 +51,14 @@ pub struct Cli {
     #[arg(long, env = "GLUE_ARGUMENTS_FILE", value_name = "FILE", value_parser = arguments::file())]
     arguments_file: Option<Arguments>,
 
+    /// Refuse arguments that Glue itself reads, such as --extra-py-files, --scriptLocation or --conf
+    ///
+    /// With those, whoever writes the arguments runs code in the role of the job. Set this where arguments come from
+    /// someone who may not do that. With --retry-run it exits with 2, because the arguments of the earlier run are not
+    /// checked.
+    #[arg(long, env = "GLUE_DENY_RESERVED_ARGUMENTS")]
+    deny_reserved_arguments: bool,
+
     /// Type of the workers: G.1X, G.2X, … Z.2X
     #[arg(long, env = "GLUE_WORKER_TYPE", value_name = "TYPE", value_parser = NonEmptyStringValueParser::new())]
     worker_type: Option<String>,
@@ -173,6 +181,9 @@ impl Options for Cli {
         let mut arguments = self.arguments_file.unwrap_or_default();
         arguments.extend(self.arguments.unwrap_or_default());
         arguments.extend(self.argument);
+        if self.deny_reserved_arguments {
+            refuse_reserved(&arguments, self.retry_run.is_some())?;
+        }
         let start = Start {
             arguments,
             worker_type: self.worker_type,
@@ -190,6 +201,22 @@ impl Options for Cli {
         let work = self.attach.map_or_else(|| Work::Start(Box::new(start)), Work::Attach);
         Ok(Request { job_name: self.job_name, work, logs: self.logs, output: self.output.output })
     }
+}
+
+/// Keeps code from coming in with the arguments.
+fn refuse_reserved(arguments: &Arguments, is_retry: bool) -> Result<(), String> {
+    if let Some(name) = arguments::reserved(arguments) {
+        return Err(format!(
+            "{name} is an argument that Glue itself reads, and --deny-reserved-arguments is set: set it in the job's \
+             default arguments"
+        ));
+    }
+    if is_retry {
+        return Err("--retry-run takes the arguments of the earlier run, which --deny-reserved-arguments does not check: \
+                    start a new run with --argument"
+            .to_owned());
+    }
+    Ok(())
 }
 
 /// A job name or run id: 1 to 255 characters on one line (`NameString` and `IdString` of the Glue API).

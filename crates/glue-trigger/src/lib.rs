@@ -28,6 +28,10 @@
 //!
 //! All of the Glue actions on `arn:aws:glue:REGION:ACCOUNT:job/NAME`.
 //!
+//! `glue:StartJobRun` is more than it seems: arguments such as `--extra-py-files` and `--scriptLocation` run code of whoever
+//! writes them in the job's role. `--deny-reserved-arguments` refuses them here; in Glue, the job's `NonOverridableArguments`
+//! keep what they set.
+//!
 //! # Exit codes
 //!
 //! Every code of [`job_runtime::Exit`]: 0 for `SUCCEEDED`, 10 for `FAILED`, `TIMEOUT`, `ERROR` and `EXPIRED`, 11

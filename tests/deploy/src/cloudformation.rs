@@ -15,6 +15,7 @@ impl<'t> Stack<'t> {
     pub fn new(template: &'t Value, account: &str, given: &[(&str, &str)]) -> Self {
         let mut names = BTreeMap::from([
             ("AWS::AccountId".to_owned(), account.to_owned()),
+            ("AWS::Partition".to_owned(), "aws".to_owned()),
             ("AWS::Region".to_owned(), "us-east-2".to_owned()),
         ]);
         for (name, parameter) in template["Parameters"].as_object().expect("parameters") {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::{read, root};
 
 /// What stands for the names of the templates in the tests: the documented world's resources.
-pub const NAMES: [(&str, &str); 33] = [
+pub const NAMES: [(&str, &str); 34] = [
     ("AccountA", "111111111111"),
     ("AccountB", "222222222222"),
     ("AirflowRole", "Op"),
@@ -35,6 +35,7 @@ pub const NAMES: [(&str, &str); 33] = [
     ("Region", "us-east-2"),
     ("RoleA", "cats-glue"),
     ("RoleB", "external-glue"),
+    ("ScheduleGroup", "default"),
     ("Secret", "analytics-etl"),
     ("SecretKeyId", "12345678-1234-4123-8123-123456789012"),
     ("ServiceAccount", "glue-trigger"),

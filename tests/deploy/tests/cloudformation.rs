@@ -1,6 +1,9 @@
 //! The `CloudFormation` templates: linted, and the same as the JSON.
 #![allow(clippy::expect_used, clippy::panic, clippy::unwrap_used)]
 
+use std::io::Write as _;
+use std::process::Stdio;
+
 use deploy::cloudformation::Stack;
 use deploy::iam::{NAMES, filled, statements, templates};
 use deploy::manifest::documents;
@@ -88,6 +91,57 @@ fn the_role_of_account_a_is_the_same_as_json() {
             (&expected["Action"], &expected["Resource"]),
             "{taker}"
         );
+    }
+}
+
+/// A value of a parameter becomes a part of a resource or of a trust policy's text: no wildcard, quote or policy variable may
+/// come in with it.
+#[test]
+fn a_parameter_cannot_widen_a_policy() {
+    const JUDGE: &str = "import json, re, sys\n\
+        for pattern, value in json.load(sys.stdin): print(int(bool(re.fullmatch(pattern, value))))";
+    let hostile = ["*", "etl*", "e?l", "${aws:userid}", "a\"b", "a\nb", "a\\b", "{}"];
+    let mut asked = Vec::new();
+    for file in ["account-a.yaml", "account-b.yaml"] {
+        let template = template(file);
+        for (name, parameter) in template["Parameters"].as_object().expect("parameters") {
+            if parameter["AllowedValues"].is_array() {
+                continue;
+            }
+            let pattern = parameter["AllowedPattern"].as_str();
+            let pattern = pattern.unwrap_or_else(|| panic!("{file}: {name} has no AllowedPattern"));
+            let good = NAMES.iter().chain(&ROLE).find(|(key, _)| key == name).expect("a value").1;
+            let default = parameter["Default"].as_str();
+            let all = hostile.iter().map(|bad| (*bad, false)).chain([(good, true)]);
+            for (value, allowed) in all.chain(default.map(|value| (value, true))) {
+                asked.push((format!("{file}: {name}={value:?}"), json!([pattern, value]), allowed));
+            }
+        }
+    }
+    let input: Vec<&Value> = asked.iter().map(|(_, input, _)| input).collect();
+    let mut python = judge("python");
+    let mut python =
+        python.args(["-c", JUDGE]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python");
+    python.stdin.take().expect("piped").write_all(json!(input).to_string().as_bytes()).expect("it reads");
+    let output = python.wait_with_output().expect("it ends").stdout;
+    let answers: Vec<bool> =
+        String::from_utf8(output).expect("UTF-8").lines().map(|line| line == "1").collect();
+    assert_eq!(answers.len(), asked.len());
+    let wrong: Vec<&String> = asked
+        .iter()
+        .zip(answers)
+        .filter(|(asked, allowed)| asked.2 != *allowed)
+        .map(|(asked, _)| &asked.0)
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:#?}");
+}
+
+/// China and GovCloud have partitions of their own.
+#[test]
+fn no_template_is_of_one_partition() {
+    for file in ["account-a.yaml", "account-b.yaml"] {
+        let text = template(file).to_string();
+        assert!(!text.contains("arn:aws:"), "{file}: {}", text.split("arn:aws:").nth(1).unwrap_or_default());
     }
 }
 

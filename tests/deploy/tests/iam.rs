@@ -90,6 +90,20 @@ fn the_role_of_account_a_is_one_service_accounts() {
     assert_eq!(trust["Action"], "sts:AssumeRoleWithWebIdentity");
 }
 
+/// A service acts for whoever asks it to: its trust names the account and what it may act for.
+#[test]
+fn a_service_is_trusted_for_one_source() {
+    for file in templates().iter().filter(|file| file.contains("trust")) {
+        for statement in statements(file).iter().filter(|one| one["Principal"]["Service"].is_string()) {
+            assert_eq!(statement["Condition"]["StringEquals"]["aws:SourceAccount"], "111111111111", "{file}");
+            let arn = ["ArnEquals", "ArnLike"]
+                .into_iter()
+                .find_map(|one| statement["Condition"][one]["aws:SourceArn"].as_str());
+            assert!(arn.is_some_and(|arn| arn.contains(":us-east-2:111111111111:")), "{file}: {arn:?}");
+        }
+    }
+}
+
 /// What the crate's documentation lists is what the policy allows.
 #[test]
 fn the_documentation_lists_the_same_actions() {
