@@ -8,7 +8,7 @@ BINARIES := $(notdir $(patsubst %/src/main.rs,%,$(wildcard crates/*/src/main.rs)
 TARGET := $(shell uname -m)-unknown-linux-gnu
 DIST := target/$(TARGET)/dist
 # Python programs that judge what is deployed; one environment for each list of them, kept between check-outs.
-JUDGES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aws-job-runners/judges-$(shell sha256sum tests/deploy/requirements.txt | cut -c1-12)
+JUDGES := $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/aws-job-runners/judges-$(shell cat tests/deploy/requirements.txt tests/deploy/constraints.txt | sha256sum | cut -c1-12)
 AWS_CLI := target/aws-cli
 AWS_CLI_VERSION := 1.46.3
 NEXTEST_VERSION := 0.9.143
@@ -46,7 +46,7 @@ setup-test: setup-aws-cli ## Install what `make test` needs: a test runner, Post
 	@ls /usr/bin/mandoc /usr/bin/zsh /usr/bin/fish >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends mandoc zsh fish)
 # Containers without a daemon, and the judges of manifests, policies and templates.
 	@ls /usr/bin/podman /usr/bin/buildah /usr/sbin/runc /usr/lib/podman/netavark >/dev/null 2>&1 || (apt-get update -qq && apt-get install -y -qq --no-install-recommends podman buildah runc netavark)
-	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt)
+	@test -x $(JUDGES)/bin/checkov || (python3 -m venv $(JUDGES) && $(JUDGES)/bin/pip install -q -r tests/deploy/requirements.txt -c tests/deploy/constraints.txt)
 	@mkdir -p target && ln -sfn $(JUDGES) target/judges
 
 # The judges of tests/conformance: the AWS CLI with its botocore, apart from any other Python package.
@@ -109,6 +109,10 @@ check: setup-check ## Formatting, lints, documentation, licences, bans and unuse
 	  newer = [package["name"] for package in all if number(package) > ours]; \
 	  sys.exit(f"these need a newer Rust than rust-version: {newer}" if newer else 0)'
 
+.PHONY: advisories
+advisories: setup-check ## Known vulnerabilities of the dependencies (needs GitHub, so not part of `make check`)
+	cargo deny --log-level error check advisories
+
 .PHONY: docs
 docs: ## Write manual pages and shell completions to target/docs, laid out as /usr/local/share is
 	@rm -rf target/docs
@@ -131,6 +135,7 @@ static: ## Link the debug binaries statically into target/image, for images of t
 REGISTRY ?= localhost
 VERSION := $(shell sed -n 's/^version = "\(.*\)"/\1/p' Cargo.toml | head -1)
 REVISION := $(shell git rev-parse HEAD 2>/dev/null)
+# RUST_IMAGE is the image of the build stage, best by digest: docker.io/library/rust@sha256:….
 # `build` compiles in the image; `prebuilt` takes what `make static` has linked.
 SOURCE ?= build
 BUILDER ?= $(firstword $(shell command -v buildah podman docker))
@@ -139,7 +144,7 @@ EPOCH := $(shell git log -1 --format=%ct 2>/dev/null)
 DATED = $(if $(findstring docker,$(BUILDER)),--build-arg SOURCE_DATE_EPOCH=$(EPOCH),--timestamp $(EPOCH))
 define build_image
 $(BUILDER) build $(DATED) -f images/Dockerfile --build-arg SOURCE=$(SOURCE) --build-arg BIN=$(1) --build-arg VERSION=$(VERSION) \
-  --build-arg REVISION=$(REVISION) $(IMAGE_FLAGS) -t $(REGISTRY)/$(1):$(VERSION) .
+  --build-arg REVISION=$(REVISION) $(if $(RUST_IMAGE),--build-arg RUST_IMAGE=$(RUST_IMAGE)) $(IMAGE_FLAGS) -t $(REGISTRY)/$(1):$(VERSION) .
 endef
 
 .PHONY: image

@@ -136,7 +136,7 @@ fn a_parameter_cannot_widen_a_policy() {
     assert!(wrong.is_empty(), "{wrong:#?}");
 }
 
-/// China and GovCloud have partitions of their own.
+/// China and `GovCloud` have partitions of their own.
 #[test]
 fn no_template_is_of_one_partition() {
     for file in ["account-a.yaml", "account-b.yaml"] {

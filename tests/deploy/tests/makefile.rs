@@ -48,4 +48,23 @@ fn every_installed_tool_has_a_version() {
     for line in commands.lines().filter(|line| line.contains("pip3 install ")) {
         assert!(line.contains("=="), "without a version: {line}");
     }
+    assert!(commands.contains("-c tests/deploy/constraints.txt"), "{commands}");
+}
+
+/// The database of advisories is on GitHub: the gate must pass without it, and a target of its own must use it.
+#[test]
+fn advisories_are_checked_outside_the_gate() {
+    for target in ["check", "test"] {
+        assert!(!commands(target).contains("advisories"), "make {target} needs GitHub");
+    }
+    assert!(commands("advisories").contains("check advisories"));
+}
+
+#[test]
+fn the_image_of_the_build_stage_can_be_pinned() {
+    let mut make = Command::new("make");
+    make.args(["--dry-run", "-C"]).arg(root()).args(["image", "BIN=glue-trigger", "BUILDER=buildah"]);
+    make.arg("RUST_IMAGE=rust@sha256:0").env_remove("MAKEFLAGS").env_remove("MFLAGS").env_remove("MAKELEVEL");
+    let said = run(&mut make).unwrap_or_else(|said| panic!("{said}"));
+    assert!(said.contains("--build-arg RUST_IMAGE=rust@sha256:0 "), "{said}");
 }
