@@ -7,6 +7,9 @@ const SIZED_ROWS: usize = 1000;
 /// So many bytes of them at most.
 const SIZED_BYTES: usize = 256 * 1024;
 
+/// A column is no wider: a value that is longer stands out, and no other line is filled up for it.
+const WIDEST: usize = 1000;
+
 /// A table that is being written. Its first rows are kept until they have told the widths of the columns; what is wider
 /// and comes later stands out.
 #[derive(Debug, Default)]
@@ -58,11 +61,11 @@ impl Table {
         self.widths = (0..names.len())
             .map(|index| {
                 let cells = kept.iter().filter_map(|row| row.get(index)).map(|cell| width(cell));
-                cells.chain([width(&names[index])]).max().unwrap_or_default()
+                cells.chain([width(&names[index])]).max().unwrap_or_default().min(WIDEST)
             })
             .collect();
         let header = names.iter().zip(&self.widths).map(|(name, full)| {
-            let free = full - width(name);
+            let free = full.saturating_sub(width(name));
             format!(" {}{name}{} ", " ".repeat(free / 2), " ".repeat(free - free / 2))
         });
         let header = header.collect::<Vec<_>>().join("|");
@@ -80,9 +83,13 @@ impl Table {
             let free = " ".repeat(full.saturating_sub(width(cell)));
             let right = self.columns.get(index).is_some_and(|column| column.kind.is_number());
             let (before, after) = if right { (free.as_str(), "") } else { ("", free.as_str()) };
-            out.extend_from_slice(format!(" {before}{cell}").as_bytes());
+            // A large value is not copied once more.
+            for text in [" ", before, cell] {
+                out.extend_from_slice(text.as_bytes());
+            }
             if index < last {
-                out.extend_from_slice(format!("{after} |").as_bytes());
+                out.extend_from_slice(after.as_bytes());
+                out.extend_from_slice(b" |");
             }
         }
         out.push(b'\n');
@@ -174,6 +181,15 @@ mod tests {
         }
         assert!(table.kept.is_empty());
         assert!(String::from_utf8(out).unwrap().ends_with(" x | y\n wide | z\n"));
+    }
+
+    #[test]
+    fn a_very_long_value_stands_out() {
+        let long = "x".repeat(WIDEST + 1);
+        let shown = table(&[("a", "text"), ("b", "text")], &[&["1", "2"], &[&long, "3"]]);
+        let lines: Vec<&str> = shown.lines().collect();
+        assert_eq!(lines[1], format!("{}+---", "-".repeat(WIDEST + 2)));
+        assert_eq!(lines[3], format!(" {long} | 3"));
     }
 
     #[test]

@@ -144,13 +144,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
 
     /// The next message, if it is here as a whole.
     pub(crate) fn take(&mut self) -> Result<Option<Message>, Lost> {
-        if let Some([kind, length @ ..]) = self.inbox.first_chunk::<5>() {
-            // The length counts its own four bytes.
-            let length = (u32::from_be_bytes(*length) as usize).saturating_sub(4);
-            let limit = if is_row(*kind) { self.longest_row } else { self.longest_row.max(LONGEST_OTHER) };
-            if length > limit {
-                return Err(Lost::TooLong { kind: *kind, length, limit });
-            }
+        let Some([kind, length @ ..]) = self.inbox.first_chunk::<5>() else { return Ok(None) };
+        // The length counts its own four bytes.
+        let length = (u32::from_be_bytes(*length) as usize).saturating_sub(4);
+        let limit = if is_row(*kind) { self.longest_row } else { self.longest_row.max(LONGEST_OTHER) };
+        if length > limit {
+            return Err(Lost::TooLong { kind: *kind, length, limit });
+        }
+        // `parse` would make room for a part of a message in its own way.
+        if self.inbox.len() < length + 5 {
+            return Ok(None);
         }
         Message::parse(&mut self.inbox).map_err(|_| Lost::Foreign)
     }
@@ -162,7 +165,15 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Wire<S> {
             Some(mut length) => (length.get_u32() as usize + 1).saturating_sub(self.inbox.len()),
             None => 0,
         };
-        self.inbox.reserve(missing.max(CHUNK));
+        let missing = missing.max(CHUNK);
+        if !self.inbox.try_reclaim(missing) {
+            // A buffer that grows would keep what was read before: a second large row would take twice the memory. Rows
+            // of about one size share one buffer.
+            let needed = self.inbox.len() + missing;
+            let mut inbox = BytesMut::with_capacity(needed + needed / 8);
+            inbox.extend_from_slice(&self.inbox);
+            self.inbox = inbox;
+        }
         if self.stream.read_buf(&mut self.inbox).await? == 0 { Err(Lost::Closed) } else { Ok(()) }
     }
 }
