@@ -36,6 +36,10 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::session::Opener;
 
+/// File descriptors for everything that is neither a client nor a session: listeners, probes, files, AWS.
+const KEPT_DESCRIPTORS: usize = 128;
+/// So many clients may wait however few file descriptors there are: each of them passes through here.
+const FEWEST_WAITING: usize = 16;
 /// How often the counts are logged while something goes on.
 const LOG_EVERY: Duration = Duration::from_mins(1);
 /// How often a database is tried that could not be reached.
@@ -76,7 +80,7 @@ enum Phase {
 /// # Errors
 /// It cannot listen.
 pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context) -> Result<Report, Error> {
-    raise_limit();
+    let descriptors = raise_limit();
     let opener = Opener::new(connection, ctx)?;
     let mut door = Door::open(&proxy.listen)?;
     let health = match proxy.health {
@@ -94,7 +98,7 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
         keys: RefCell::default(),
         phase: &phase,
     };
-    let waiting = WaitingMemory::new(proxy.queue_memory);
+    let waiting = WaitingMemory::new(proxy.queue_memory.min(memory_for(descriptors, proxy.max_connections)));
     let mut signals = ctx.take_signals();
     for place in door.places() {
         tracing::info!(place, max_connections = proxy.max_connections, "listening");
@@ -176,12 +180,22 @@ pub(crate) async fn serve(connection: &Connection, proxy: &Proxy, ctx: &Context)
     Ok(report(told.map(|(exit, _)| exit), cut_off, &counts))
 }
 
-/// As many file descriptors as the process may have: a session needs two, and 1024 is what many nodes begin with.
-fn raise_limit() {
+/// Asks for as many file descriptors as the process may have, and gives their number: a session needs two, and 1024 is
+/// what many nodes begin with.
+fn raise_limit() -> usize {
     let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit }) {
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+    if let Err(error) = &raised {
         tracing::warn!(%error, "the limit of open files stays as it is");
     }
+    let current = if raised.is_ok() { limit.maximum } else { limit.current };
+    current.and_then(|current| usize::try_from(current).ok()).unwrap_or(usize::MAX)
+}
+
+/// The memory of as many waiting clients as there are file descriptors for: sessions and probes need theirs.
+fn memory_for(descriptors: usize, max_connections: usize) -> usize {
+    let left = descriptors.saturating_sub(2 * max_connections).saturating_sub(KEPT_DESCRIPTORS);
+    left.max(FEWEST_WAITING).saturating_mul(memory::CLIENT)
 }
 
 /// How it ended: told to end it has done well, unless somebody had to be cut off.

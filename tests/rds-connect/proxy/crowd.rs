@@ -1,6 +1,7 @@
 //! Many clients at once: none is lost, and the database sees no more of them than it is told.
 
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -175,13 +176,35 @@ fn clients_that_wait_are_bounded_by_memory() {
     }
 }
 
+/// A script that runs the binary with a limit of open files.
+fn limited(folder: &Path, limit: &str) -> PathBuf {
+    let script = folder.join("rds-connect");
+    std::fs::write(&script, format!("#!/bin/sh\nulimit {limit}\nexec {BINARY} \"$@\"\n")).unwrap();
+    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
+    script
+}
+
+#[test]
+fn clients_that_wait_leave_files_for_sessions_and_probes() {
+    let folder = tempfile::tempdir().unwrap();
+    let site = Site::documented(limited(folder.path(), "-n 256"));
+    let world = world_of(site, DatabaseSettings::default());
+    let (proxy, health) = Proxy::with_health(&world.site, world.by_token(&[]), &["--max-connections", "10"]);
+    let mut session = proxy.session();
+    // Nobody of them says anything.
+    let silent: Vec<_> = (0..300).map(|_| proxy.wire()).collect();
+    assert!(proxy.wire().last_words().contains("no memory for another client"));
+    assert_eq!(get(&health, "/livez").0, 200);
+    assert_eq!(session.ask("select 1"), "1");
+    drop((silent, session));
+    proxy.end().assert_exit(0).assert_does_not_say("Too many open files");
+}
+
 #[test]
 fn a_low_limit_of_open_files_is_raised() {
     let folder = tempfile::tempdir().unwrap();
-    let script = folder.path().join("rds-connect");
-    std::fs::write(&script, format!("#!/bin/sh\nulimit -S -n 64\nexec {BINARY} \"$@\"\n")).unwrap();
-    std::fs::set_permissions(&script, std::fs::Permissions::from_mode(0o755)).unwrap();
-    let world = world_of(Site::documented(&script), DatabaseSettings::default());
+    let script = limited(folder.path(), "-S -n 64");
+    let world = world_of(Site::documented(script), DatabaseSettings::default());
     let proxy = Proxy::by_token(&world, &["--max-connections", "50"]);
     let mut sessions: Vec<_> = (0..50).map(|_| proxy.session()).collect();
     assert!(sessions.iter_mut().all(|session| session.ask("select 1") == "1"));

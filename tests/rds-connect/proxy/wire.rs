@@ -7,7 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 /// No answer takes longer; one that does is a hang.
-const PATIENCE: Duration = Duration::from_secs(40);
+const PATIENCE: Duration = Duration::from_secs(80);
 
 pub(super) const TLS: u32 = 80_877_103;
 pub(super) const GSS: u32 = 80_877_104;

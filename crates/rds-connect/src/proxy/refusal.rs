@@ -27,7 +27,7 @@ impl Refusal {
     /// There is no room for more clients.
     pub(super) fn full() -> Self {
         Self::new("53300", "the proxy has no memory for another client that waits")
-            .with_hint("--queue-memory bounds it")
+            .with_hint("--queue-memory bounds it, and so does the limit of open files")
     }
 
     /// The proxy takes no new clients any more.
