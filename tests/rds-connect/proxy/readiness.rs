@@ -93,7 +93,7 @@ fn it_is_ready_again_although_its_own_database_is_not_there() {
     database.resume();
     // Without a client.
     wait_until("it is ready again", || get(&health, "/readyz").0 == 200);
-    assert_eq!(said(&proxy.running, "readiness changed", "ready"), "true");
+    proxy.running.wait_for_log(r#""ready":"true""#);
     proxy.end().assert_exit(0);
 }
 
@@ -107,6 +107,7 @@ fn a_login_that_is_refused_makes_it_not_ready_until_it_is_let_in() {
     let told = proxy.refused(&[("user", Database::USER), ("database", Database::NAME)]);
     assert!(told.contains("C28P01"), "{told}");
     assert_eq!(get(&health, "/readyz").0, 503);
+    proxy.running.wait_for_log("readiness changed");
     assert!(said(&proxy.running, "readiness changed", "reason").contains("password authentication failed"));
     std::fs::write(&file, Database::PASSWORD).unwrap();
     wait_until("it is ready again", || get(&health, "/readyz").0 == 200);
@@ -122,6 +123,7 @@ fn a_secret_that_cannot_be_read_makes_it_not_ready() {
     let told = proxy.refused(&[("user", Database::USER), ("database", Database::NAME)]);
     assert!(told.contains("no-such-secret"), "{told}");
     assert_eq!(get(&health, "/readyz").0, 503);
+    proxy.running.wait_for_log("readiness changed");
     assert!(said(&proxy.running, "readiness changed", "reason").contains("no-such-secret"));
     proxy.end().assert_exit(0);
 }
