@@ -24,6 +24,7 @@ mod unclear;
 mod wait;
 
 use serde_json::Value;
+use testkit::remote_contract::{Course, Runner, Stop};
 use testkit::{Call, Fault, FaultKind, Outcome, Site, Worlds};
 
 testkit::contract!("glue-trigger", ["--job-name", "nightly-etl", "--poll-interval", "200ms"]);
@@ -58,6 +59,32 @@ fn world(table: &str) -> String {
 fn pod(table: &str) -> Site {
     Site::pod(BINARY, &world(table))
 }
+
+testkit::remote_contract!(
+    remote_contract,
+    Runner {
+        kind: testkit::WorkKind::JobRun,
+        site: |course| pod(match course {
+            Course::Succeeds => QUICK,
+            Course::Fails => FAILING,
+            Course::SucceedsLater =>
+                "courses = [{ steps = [{ state = 'RUNNING' }, { state = 'SUCCEEDED', after = '2s' }] }]",
+            Course::Endless => ENDLESS,
+        }),
+        args: &["--job-name", "etl"],
+        other_work: &[
+            (&["--argument", "day=swordfish"], "arguments"),
+            (&["--execution-role-session-policy", r#"{"swordfish":1}"#], "role session policy"),
+        ],
+        start_fault: |kind| fault("StartJobRun", kind),
+        pending: "RUNNING",
+        stop: Stop::Guarded,
+        // The job allows several runs: two processes that search at the same moment may both start one.
+        starts_of_two: 2,
+        lost_response: 0,
+        read_timeout: true,
+    }
+);
 
 /// [`pod`] where one run at a time is allowed.
 fn single(table: &str) -> Site {

@@ -20,6 +20,7 @@ mod signals;
 mod start;
 mod tokens;
 
+use testkit::remote_contract::{Course, Runner, Stop};
 use testkit::{Call, Fault, FaultKind, Outcome, Site, Worlds};
 
 testkit::contract!(
@@ -58,6 +59,67 @@ fn world(environment: &str, dag: &str) -> String {
 fn pod(environment: &str, dag: &str) -> Site {
     in_world(&world(environment, dag))
 }
+
+testkit::remote_contract!(
+    remote_contract_rest,
+    Runner {
+        kind: testkit::WorkKind::DagRun,
+        site: |course| pod(
+            THREE,
+            match course {
+                Course::Succeeds => QUICK,
+                Course::Fails => FAILING,
+                Course::SucceedsLater =>
+                    "courses = [{ steps = [{ state = 'running' }, { state = 'success', after = '2s' }] }]",
+                Course::Endless => ENDLESS,
+            }
+        ),
+        args: &["trigger", "etl", "--channel", "rest"],
+        other_work: &[
+            (&["--conf", r#"{"swordfish":1}"#], "conf"),
+            (&["--logical-date", "2026-01-31T06:00:00Z"], "logical date"),
+        ],
+        // The search for earlier runs and the question whether the DAG is paused come before.
+        start_fault: |kind| fault("InvokeRestApi", kind).from(3),
+        pending: "running",
+        stop: Stop::Overwrites,
+        // Airflow takes an id once.
+        starts_of_two: 1,
+        lost_response: 0,
+        read_timeout: true,
+    }
+);
+
+testkit::remote_contract!(
+    remote_contract_cli,
+    Runner {
+        kind: testkit::WorkKind::DagRun,
+        site: |course| pod(
+            "",
+            match course {
+                Course::Succeeds => QUICK,
+                Course::Fails => FAILING,
+                Course::SucceedsLater =>
+                    "courses = [{ steps = [{ state = 'running' }, { state = 'success', after = '2s' }] }]",
+                Course::Endless => ENDLESS,
+            }
+        ),
+        args: &["trigger", "etl", "--channel", "cli"],
+        other_work: &[
+            (&["--conf", r#"{"swordfish":1}"#], "conf"),
+            (&["--logical-date", "2026-01-31T06:00:00Z"], "logical date"),
+        ],
+        // The search for earlier runs and the question whether the DAG is paused come before.
+        start_fault: |kind| web_fault(kind).from(3),
+        pending: "running",
+        stop: Stop::None,
+        // Airflow takes an id once.
+        starts_of_two: 1,
+        lost_response: 0,
+        // A command may take long.
+        read_timeout: false,
+    }
+);
 
 /// A pod in a world.
 fn in_world(world: &str) -> Site {

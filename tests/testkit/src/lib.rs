@@ -27,6 +27,7 @@ mod moto;
 mod outcome;
 mod postgres;
 mod process;
+pub mod remote_contract;
 mod server;
 mod site;
 
@@ -89,5 +90,40 @@ macro_rules! contract {
                 $crate::contract::$test(&$subject);
             }
         )*
+    };
+}
+
+/// Tests of what every runner of remote work promises: one start for a key, the wait resumed, other work refused,
+/// signals, the deadline, `--cancel`. Takes a [`remote_contract::Runner`].
+#[macro_export]
+macro_rules! remote_contract {
+    ($name:ident, $runner:expr) => {
+        mod $name {
+            use super::*;
+
+            $crate::remote_contract!(@tests $runner;
+                work_of_a_key_is_started_once
+                pending_work_is_resumed
+                a_failure_is_reported_or_started_again
+                other_work_of_the_key_is_refused
+                killed_at_every_point_it_starts_once
+                two_processes_at_once
+                a_lost_response_to_the_start
+                a_signal_with_a_key
+                a_signal_without_a_key
+                a_signal_after_the_end
+                a_signal_while_the_start_is_in_flight
+                the_deadline_leaves_work_running
+                the_work_of_a_key_can_be_cancelled
+            );
+        }
+    };
+    (@tests $runner:expr; $($test:ident)+) => {
+        $(
+            #[test]
+            fn $test() {
+                $crate::remote_contract::$test(&$runner);
+            }
+        )+
     };
 }

@@ -129,9 +129,14 @@ impl<W: RemoteWork> Engine<'_, W> {
         let ended = found.verdict != Verdict::Pending;
         let begun = Begun { attached: true, ..Begun::adopted(found) };
         if !ended {
-            let (asked, _) = self.ask_to_stop(&begun.id).await;
+            let asked = timeout_at(self.ctx.deadline(), self.ask_to_stop(&begun.id)).await;
+            let (asked, _) = asked.map_err(|_| self.deadline(&begun, None))?;
             if let Err(error) = asked {
-                tracing::warn!(error = %error, id = %begun.id, "the stop was refused; describing the {}", W::NOUN);
+                // What cannot be stopped may have ended meanwhile.
+                return match self.ended(&begun.id, self.ctx.deadline()).await {
+                    Some((snapshot, _)) => Ok(self.ending(begun, snapshot)),
+                    None => Err(self.cancel_refused(&begun, error)),
+                };
             }
         }
         match Box::pin(self.wait(&begun)).await {

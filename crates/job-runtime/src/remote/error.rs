@@ -44,6 +44,7 @@ enum Problem {
     Cancelled { id: String, service: &'static str, signal: Exit },
     CancelUncertain { id: String, why: String, signal: Exit },
     NothingToCancel,
+    CancelRefused { id: String, source: CallError },
     NoStop { service: &'static str },
 }
 
@@ -113,6 +114,7 @@ impl fmt::Display for RemoteError {
             Problem::NothingToCancel => {
                 write!(f, "nothing to cancel: no {noun} of this idempotency key was found")
             }
+            Problem::CancelRefused { id, source } => write!(f, "{noun} {id} was not stopped: {source}"),
             Problem::NoStop { service } => write!(f, "--cancel: {service} cannot stop a {noun}"),
         }?;
         hints.iter().try_for_each(|hint| write!(f, "; {hint}"))
@@ -138,6 +140,7 @@ impl RemoteError {
             | Problem::Busy(source)
             | Problem::Unknown(source)
             | Problem::Unsettled(source)
+            | Problem::CancelRefused { source, .. }
             | Problem::Lost { source, .. } => Some(source),
             Problem::NotFound { source, .. } => source.as_ref(),
             Problem::Late
@@ -307,6 +310,11 @@ impl<W: RemoteWork> Engine<'_, W> {
 
     pub(super) fn nothing_to_cancel(&self) -> RemoteError {
         self.error(Exit::Rejected, Problem::NothingToCancel, Vec::new())
+    }
+
+    pub(super) fn cancel_refused(&self, begun: &BegunOf<W>, source: CallError) -> RemoteError {
+        let hints = self.work.hints(Step::Wait, &source);
+        self.error(source.exit(), Problem::CancelRefused { id: begun.id.to_string(), source }, hints)
     }
 
     pub(super) fn no_stop(&self) -> RemoteError {
