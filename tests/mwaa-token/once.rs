@@ -118,7 +118,8 @@ fn a_start_that_never_gets_an_answer_is_told_as_such() {
     spoil(&site, fault("InvokeRestApi", kind()).from(2).for_ever());
     let outcome = site.run(trigger(&["--channel", "rest"]));
     outcome.assert_exit(80).assert_says("may have been started").assert_says("dag_run_id=once-");
-    assert_eq!(calls(&site, "InvokeRestApi").len(), 1 + 6);
+    // Whether the DAG is paused, the start and its repetitions, the search.
+    assert_eq!(calls(&site, "InvokeRestApi").len(), 1 + 6 + 1);
 
     let site = pod("", ENDLESS);
     spoil(&site, fault("InvokeRestApi", kind()).from(3).for_ever());

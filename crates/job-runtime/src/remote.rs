@@ -395,8 +395,7 @@ impl<'a, W: RemoteWork> Engine<'a, W> {
 
     /// Waits for the end of `begun`, and cancels or detaches on a signal.
     async fn follow(&self, mut begun: BegunOf<W>) -> Result<OutcomeOf<W>, RemoteError> {
-        let console = self.work.links(Some(&begun.id)).console;
-        self.ctx.remember(Remote { id: begun.id.to_string(), state: None, console });
+        self.track(&begun.id);
         // A failure of the key's earlier work is reported even so, after one describe.
         let failed = matches!(begun.verdict, Verdict::Failed | Verdict::Stopped);
         if let Some(snapshot) = begun.ended.take() {
@@ -413,6 +412,12 @@ impl<'a, W: RemoteWork> Engine<'a, W> {
             Ended::Cancelled(exit) => Box::pin(self.cancel(begun, exit)).await.map(Outcome::Ended),
             Ended::Lost(source) => Err(self.lost(&begun, source)),
         }
+    }
+
+    /// Keeps the id for the termination message, and logs it.
+    fn track(&self, id: &W::Id) {
+        let console = self.work.links(Some(id)).console;
+        self.ctx.remember(Remote { id: id.to_string(), state: None, console });
     }
 
     fn ending(&self, begun: BegunOf<W>, snapshot: W::Snapshot) -> EndingOf<W> {

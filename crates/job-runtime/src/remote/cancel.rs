@@ -128,6 +128,7 @@ impl<W: RemoteWork> Engine<'_, W> {
         let found = pending.or(earlier.first()).cloned().ok_or_else(|| self.nothing_to_cancel())?;
         let ended = found.verdict != Verdict::Pending;
         let begun = Begun { attached: true, ..Begun::adopted(found) };
+        self.track(&begun.id);
         if !ended {
             let asked = timeout_at(self.ctx.deadline(), self.ask_to_stop(&begun.id)).await;
             let (asked, _) = asked.map_err(|_| self.deadline(&begun, None))?;

@@ -53,7 +53,8 @@ impl<W: RemoteWork> Engine<'_, W> {
 
     /// [`decide`] by the options; logs what was decided.
     pub(super) fn decide(&self, earlier: &[Earlier<W::Id>]) -> Result<Decision<W::Id>, RemoteError> {
-        let rerun = self.ctx.on_prior_failure() == OnPriorFailure::Rerun;
+        // Without a key, what was found is what this process has started: its failure is the result.
+        let rerun = self.ctx.key().is_some() && self.ctx.on_prior_failure() == OnPriorFailure::Rerun;
         let resume = self.ctx.on_difference() == OnDifference::Resume;
         let decision = decide(earlier, rerun, resume).map_err(|(id, fields)| self.differs(&id, &fields))?;
         match &decision {
@@ -65,12 +66,17 @@ impl<W: RemoteWork> Engine<'_, W> {
                 tracing::info!(%id, changed = differs, "earlier {} failed; starting again", W::NOUN);
             }
             Decision::Start { after: None } => {}
-            Decision::Adopt(found) => Self::log_adoption(found),
+            Decision::Adopt(found) => self.log_adoption(found),
         }
         Ok(decision)
     }
 
-    fn log_adoption(earlier: &Earlier<W::Id>) {
+    /// Whose work is searched for.
+    pub(super) fn owner(&self) -> &'static str {
+        if self.ctx.key().is_some() { "of this idempotency key" } else { "of this process" }
+    }
+
+    fn log_adoption(&self, earlier: &Earlier<W::Id>) {
         let Earlier { id, verdict, same, .. } = earlier;
         let noun = W::NOUN;
         let what = match verdict {
@@ -80,7 +86,7 @@ impl<W: RemoteWork> Engine<'_, W> {
                 "has already failed; --on-prior-failure rerun starts another one"
             }
         };
-        tracing::info!(%id, "the {noun} of this idempotency key {what}");
+        tracing::info!(%id, "the {noun} {} {what}", self.owner());
         match same {
             Comparison::Same => {}
             Comparison::Differs(fields) => {

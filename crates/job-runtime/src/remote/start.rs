@@ -54,12 +54,12 @@ impl<W: RemoteWork> Engine<'_, W> {
             self.work.settled(None).await;
             return Err(self.interrupted_before_start(exit));
         }
-        if self.ctx.key().is_some() && self.work.recovery() != Recovery::Nothing {
+        if self.work.recovery() != Recovery::Nothing {
             let by = Instant::now() + FIND_AFTER_SIGNAL;
             if let Ok(Ok(found)) = timeout_at(by, self.find_unknown()).await
                 && let Some(earlier) = adoptable(&found)
             {
-                return Ok(Begun::adopted(earlier));
+                return Ok(self.resolved(earlier));
             }
         }
         Err(self.interrupted_in_flight(exit))
@@ -179,7 +179,12 @@ impl<W: RemoteWork> Engine<'_, W> {
         unclear: bool,
         source: CallError,
     ) -> Result<Attempted<W>, RemoteError> {
-        let found = self.find_settled().await.map_err(|error| self.unsettled(error))?;
+        if self.ctx.key().is_none() && !unclear {
+            // No other request of this process can have taken it.
+            return Err(self.not_started(StartError::Exists(source)));
+        }
+        let found = timeout_at(self.ctx.deadline(), self.find_settled()).await;
+        let found = found.unwrap_or_else(|_| Err(source.clone())).map_err(|error| self.unresolved(error))?;
         // It is there: whoever started it.
         self.may_have_started.set(false);
         let decision = self.decide(&found)?;
@@ -196,29 +201,38 @@ impl<W: RemoteWork> Engine<'_, W> {
     /// Finds out what became of a request without a clear response, and never sends another: one that is late may still
     /// be carried out, and then the work would run twice.
     async fn settle(&self, source: CallError) -> Result<Attempted<W>, RemoteError> {
-        if self.ctx.key().is_none() {
-            return Err(match self.ctx.interruption() {
-                Some(exit) => self.interrupted_in_flight(exit),
-                None => self.unknown(source),
-            });
-        }
-        tracing::warn!(error = %source, "no clear response; searching for the {} of this idempotency key", W::NOUN);
-        let found = timeout_at(self.ctx.deadline(), self.find_settled()).await;
+        tracing::warn!(error = %source, "no clear response; searching for the {} {}", W::NOUN, self.owner());
+        let searching = async {
+            // Without a key only some services can find it; where one can, it shows what another request has found.
+            if self.ctx.key().is_some() { self.find_settled().await } else { self.find_unknown().await }
+        };
+        let found = timeout_at(self.ctx.deadline(), searching).await;
         let source = match found {
             Ok(Ok(found)) => match adoptable(&found) {
                 Some(earlier) => {
                     self.work.settled(Some(&earlier.id)).await;
-                    return Ok(Attempted::Begun(Begun::adopted(earlier)));
+                    return Ok(Attempted::Begun(self.resolved(earlier)));
                 }
                 None => source,
             },
             Ok(Err(error)) => error,
             Err(_) => source,
         };
-        Err(match self.ctx.interruption() {
-            Some(exit) => self.interrupted_in_flight(exit),
-            None => self.unsettled(source),
-        })
+        Err(self.unresolved(source))
+    }
+
+    /// Work that a request without a clear response has led to. Without a key, no other process can have started it.
+    fn resolved(&self, earlier: Earlier<W::Id>) -> BegunOf<W> {
+        Begun { resumed: self.ctx.key().is_some(), ..Begun::adopted(earlier) }
+    }
+
+    /// The request may have started something that is not to be found.
+    fn unresolved(&self, source: CallError) -> RemoteError {
+        match (self.ctx.interruption(), self.ctx.key()) {
+            (Some(exit), _) => self.interrupted_in_flight(exit),
+            (None, Some(_)) => self.unsettled(source),
+            (None, None) => self.unknown(source),
+        }
     }
 
     /// Searches until new work would be visible, or `--timeout` has elapsed. A signal makes the next search the last.

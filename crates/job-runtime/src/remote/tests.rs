@@ -241,6 +241,13 @@ async fn an_unclear_response_is_resolved_as_the_service_allows() {
     assert_eq!(ended(&work, &ctx(Some("k"))).await, ok("first", true));
     assert_eq!((work.called("send"), work.called("find")), (1, 3));
 
+    // Without a key the search is for what this process has started, by its nonce or by the name that the user typed.
+    let found = vec![attempt("first", Verdict::Pending)];
+    let work = Guarded::new(Recovery::Find).sends([unclear()]).finds([found.clone()]);
+    assert_eq!(ended(&work, &ctx(None)).await, ok("first", false));
+    let work = Guarded::new(Recovery::Resend).sends([unclear(), taken()]).finds([found]);
+    assert_eq!(ended(&work, &ctx(None)).await, ok("first", false));
+
     // It finds nothing: the next process searches again. What was prepared stays.
     let work = Guarded::new(Recovery::Find).sends([unclear()]);
     assert_eq!(ended(&work, &ctx(Some("k"))).await, Err(Exit::Unavailable));
@@ -285,7 +292,25 @@ async fn a_name_that_is_taken_by_other_work_is_refused() {
         let work = Guarded::new(Recovery::Resend).sends([taken()]);
         assert_eq!(ended(&work, &ctx(key)).await, Err(Exit::Rejected), "{key:?}");
         assert_eq!(work.called("send"), 1);
+        // Without a key no other request can have taken the name.
+        assert_eq!(work.called("find") > 0, key.is_some());
     }
+    // Another process has started it, with the same name and other values.
+    let work = Guarded::new(Recovery::Resend).sends([unclear(), taken()]);
+    assert_eq!(ended(&work, &ctx(None)).await, Err(Exit::Rejected));
+}
+
+/// Without a key the failed work is this process's own, and the result.
+#[tokio::test(start_paused = true)]
+async fn without_a_key_nothing_is_done_again() {
+    let mut rerun = ctx(None);
+    rerun.set_on_prior_failure(crate::OnPriorFailure::Rerun);
+    let work = Guarded::new(Recovery::Resend)
+        .sends([unclear(), taken()])
+        .finds([vec![attempt("first", Verdict::Failed)]])
+        .states(["FAILED"]);
+    assert_eq!(ended(&work, &rerun).await, Ok(("first".to_owned(), false, Exit::Failed)));
+    assert_eq!(work.called("send"), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -334,9 +359,14 @@ async fn a_signal_while_a_request_is_in_flight() {
         let work = Guarded::new(Recovery::Find).sends([Reply::Silence]).finds(finds).states(["RUNNING"]);
         assert_eq!(signalled(&work, &ctx(key), 5).await, expected, "{key:?}");
         assert_eq!((work.called("send"), work.called("settled")), (1, 0));
-        // One search, where there is a key.
-        assert_eq!(work.called("find"), if key.is_some() { 2 } else { 0 });
+        // One search, after that of the beginning.
+        assert_eq!(work.called("find"), if key.is_some() { 2 } else { 1 });
     }
+    // What is found without a key is stopped.
+    let found = vec![vec![attempt("first", Verdict::Pending)]];
+    let work = Guarded::new(Recovery::Resend).sends([Reply::Silence]).finds(found).states(["RUNNING"]);
+    assert_eq!(signalled(&work, &ctx(None), 5).await, Err(Exit::Terminated));
+    assert_eq!(work.called("stop"), 1);
 }
 
 #[tokio::test(start_paused = true)]
