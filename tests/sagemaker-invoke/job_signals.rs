@@ -26,7 +26,7 @@ fn the_job_is_stopped_or_left_as_chosen() {
     for (args, signal, code, stops) in [
         (train(&[]), Signal::TERM, 143, true),
         (train(&[]), Signal::INT, 130, true),
-        (train(&["--on-terminate", "detach"]), Signal::TERM, 143, false),
+        (train(&["--on-terminate", "detach"]), Signal::TERM, 80, false),
         (keyed(&[]), Signal::TERM, 143, false),
         (keyed(&["--on-terminate", "cancel"]), Signal::INT, 130, true),
     ] {
@@ -36,7 +36,7 @@ fn the_job_is_stopped_or_left_as_chosen() {
         let outcome = end(running, signal);
         outcome.assert_exit(code);
         assert_eq!(site.sandbox.count("sagemaker", "StopTrainingJob"), usize::from(stops), "{args:?}");
-        outcome.assert_says(if stops { "has accepted to stop" } else { "goes on" });
+        outcome.assert_says(if stops { "has accepted to stop" } else { "is still running" });
         assert!(outcome.stdout.is_empty());
         if stops {
             wait_until("Stopped", || site.sandbox.training_jobs()[0].status == "Stopped");
@@ -74,23 +74,40 @@ fn a_stop_that_is_refused_is_told() {
     let site = with(&denied, &spec());
     let running = site.start(train(&[]));
     wait_for_state(&running, "Training");
-    end(running, Signal::TERM).assert_exit(143).assert_says("may go on").assert_says("StopTrainingJob");
+    end(running, Signal::TERM)
+        .assert_exit(80)
+        .assert_says("may still be running")
+        .assert_says("StopTrainingJob");
 
     let site = pod(&[ENDLESS]);
     spoil(&site, fault("StopTrainingJob", FaultKind::Hang).for_ever());
     let running = site.start(train(&[]));
     wait_for_state(&running, "Training");
-    end(running, Signal::TERM).assert_exit(143).assert_says("did not answer the stop in time");
+    end(running, Signal::TERM).assert_exit(80).assert_says("did not respond to the stop in time");
 }
 
 #[test]
 fn while_it_is_started_the_answer_is_waited_for_and_no_longer() {
+    // The job is found by its name. Without a key it is stopped, and with one the next process finds it as well.
+    for (args, stops) in [(train(&[]), true), (keyed(&[]), false)] {
+        let site = pod(&[ENDLESS]);
+        spoil(&site, fault("CreateTrainingJob", FaultKind::HangAfter));
+        let running = site.start(&args);
+        running.wait_for_calls("sagemaker", "CreateTrainingJob", 1);
+        let outcome = end(running, Signal::TERM);
+        outcome.assert_exit(143).assert_says(if stops { "has accepted to stop" } else { "is still running" });
+        assert_eq!((creates(&site), jobs(&site).len()), (1, 1));
+        assert_eq!(site.sandbox.count("sagemaker", "StopTrainingJob"), usize::from(stops));
+    }
+
     let site = pod(&[ENDLESS]);
-    spoil(&site, fault("CreateTrainingJob", FaultKind::HangAfter));
+    spoil(&site, fault("CreateTrainingJob", FaultKind::Hang));
     let running = site.start(train(&[]));
     running.wait_for_calls("sagemaker", "CreateTrainingJob", 1);
-    end(running, Signal::TERM).assert_exit(143).assert_says("may have been started");
-    assert_eq!((creates(&site), jobs(&site).len()), (1, 1));
+    end(running, Signal::TERM)
+        .assert_exit(80)
+        .assert_says("may have been started")
+        .assert_says("#/jobs/churn");
 
     let site = pod(&[ENDLESS]);
     spoil(&site, fault("CreateTrainingJob", FaultKind::Slow(Duration::from_secs(1))));
@@ -102,6 +119,6 @@ fn while_it_is_started_the_answer_is_waited_for_and_no_longer() {
     spoil(&site, fault("DescribeTrainingJob", FaultKind::Hang).for_ever());
     let running = site.start(keyed(&[]));
     running.wait_for_calls("sagemaker", "DescribeTrainingJob", 1);
-    end(running, Signal::TERM).assert_exit(143).assert_says("nothing was started");
+    end(running, Signal::TERM).assert_exit(143).assert_says("no training job churn-");
     assert_eq!(creates(&site), 0);
 }

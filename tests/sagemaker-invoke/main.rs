@@ -16,6 +16,7 @@ mod failure;
 mod help;
 mod job_logs;
 mod job_once;
+mod job_other_work;
 mod job_signals;
 mod network;
 mod once;
@@ -24,9 +25,40 @@ mod signals;
 mod stream;
 mod train;
 
-use testkit::{Fault, FaultKind, Outcome, Site, Worlds};
+use testkit::remote_contract::{Course, Runner, Stop};
+use testkit::{Fault, FaultKind, Outcome, Site, WorkKind, Worlds};
 
 testkit::contract!("sagemaker-invoke", ["endpoint", "--endpoint-name", "scoring", "--body", "{}"]);
+
+testkit::remote_contract!(
+    remote_contract_train,
+    Runner {
+        kind: WorkKind::TrainingJob,
+        site: |course| {
+            let site = train::pod(&[match course {
+                Course::Succeeds => train::QUICK,
+                Course::Fails => train::FAILING,
+                Course::SucceedsLater => {
+                    "steps = [{ secondary = 'Training' }, { status = 'Completed', secondary = 'Completed', after = '2s' }]"
+                }
+                Course::Endless => train::ENDLESS,
+            }]);
+            let mut other = train::spec();
+            other["HyperParameters"]["epochs"] = "4".into();
+            site.write("other.json", &other.to_string());
+            site.env("SAGEMAKER_SPEC_FILE", "spec.json")
+        },
+        args: &["train"],
+        other_work: &[(&["--spec-file", "other.json"], "HyperParameters.epochs")],
+        start_fault: |kind| train::fault("CreateTrainingJob", kind),
+        pending: "\"state\":\"Training\"",
+        stop: Stop::Guarded,
+        // SageMaker takes a name once.
+        starts_of_two: 1,
+        lost_response: 0,
+        read_timeout: true,
+    }
+);
 
 const BINARY: &str = env!("CARGO_BIN_EXE_sagemaker-invoke");
 

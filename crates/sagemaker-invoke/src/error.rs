@@ -2,13 +2,12 @@
 
 mod endpoint;
 mod queued;
-mod train;
 
+use job_runtime::remote::RemoteError;
 use job_runtime::{Exit, Failure, SinkError};
 
 pub use self::endpoint::{EndpointError, ModelFailure};
 pub use self::queued::AsyncError;
-pub use self::train::TrainError;
 pub use aws_wire::s3::S3Error;
 
 /// So much of a text that somebody else wrote is shown.
@@ -37,7 +36,7 @@ pub enum Error {
     Async(#[from] AsyncError),
     /// There is no ended training job.
     #[error(transparent)]
-    Train(#[from] TrainError),
+    Remote(#[from] RemoteError),
 }
 
 /// A signal ended this program before the work ended.
@@ -64,7 +63,7 @@ impl Failure for Error {
             Self::Endpoint(error) => error.exit(),
             Self::Batch(error) => error.exit(),
             Self::Async(error) => error.exit(),
-            Self::Train(error) => error.exit(),
+            Self::Remote(error) => error.exit(),
         }
     }
 
@@ -74,7 +73,7 @@ impl Failure for Error {
             Self::Endpoint(error) => error.request_id(),
             Self::Batch(error) => error.request_id(),
             Self::Async(error) => error.request_id(),
-            Self::Train(error) => error.request_id(),
+            Self::Remote(error) => error.request_id(),
         }
     }
 }

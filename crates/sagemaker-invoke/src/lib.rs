@@ -38,11 +38,13 @@
 //!
 //! `sagemaker-invoke train --spec-file job.json --logs`
 //!
-//! 1. With a key: `DescribeTrainingJob` of the name that the key makes; a job of the same specification is taken over.
-//! 2. Else `CreateTrainingJob` with the specification as it is written. A name is taken once, so that a start whose
-//!    answer is lost is looked for and sent again.
-//! 3. `DescribeTrainingJob` until the job has ended. `Stopped` is no success, and where the job ran into its own
-//!    limits it is a failure; a state unknown to this version is waited on.
+//! 1. With a key: `DescribeTrainingJob` of the names that the key makes, one for each attempt. The wait for a job of the
+//!    same specification is resumed; a job with another one is refused with 65 and the field that differs.
+//! 2. Else `CreateTrainingJob` with the specification as it is written. A name is taken once, so that a start without a
+//!    clear response is sent again: where the first one was carried out, the second is refused, and the job is found by
+//!    its name.
+//! 3. `DescribeTrainingJob` until the job has ended. `Stopped` counts as stopped by someone, and as a failure where the
+//!    job reached its own limits; a state unknown to this version is waited on.
 //! 4. The job on stdout, the exit code by its end.
 //!
 //! # IAM
@@ -62,8 +64,9 @@
 //!
 //! # Exit codes
 //!
-//! Every code of [`job_runtime::Exit`] but 12. 0 for an answer or `Completed`; 10 for a model that failed, a failure
-//! object, `Failed`, `MaxRuntimeExceeded` and `MaxWaitTimeExceeded`; 11 for `Stopped`; 65 where there is no such
+//! Every code of [`job_runtime::Exit`]. 0 for an answer or `Completed`; 10 for a model that failed, a failure
+//! object, `Failed`, `MaxRuntimeExceeded` and `MaxWaitTimeExceeded`; 11 for `Stopped`; 12 where the account's
+//! quota of training instances is in use; 65 where there is no such
 //! endpoint, or the key's claim or a job of that name is another piece of work; 75 where nothing reached a model or was
 //! queued for it, also because another process held the claim until `--timeout`, or a start with a key got no answer
 //! and no job of it was seen; 79 where the work goes on unseen; 80 where a request got no clear answer,
@@ -82,7 +85,7 @@ mod train;
 use job_runtime::{Context, Output, Report};
 
 pub use crate::cli::Cli;
-pub use crate::error::{AsyncError, EndpointError, Error, Interrupted, ModelFailure, S3Error, TrainError};
+pub use crate::error::{AsyncError, EndpointError, Error, Interrupted, ModelFailure, S3Error};
 
 /// Who this program is.
 pub const BINARY: job_runtime::Binary = job_runtime::binary!("24h");

@@ -4,19 +4,17 @@ use aws_smithy_types::DateTime;
 use cloudwatch_tail::{Event, Family, Tail};
 use job_runtime::{Context, Ended};
 
-use super::Over;
-
 /// Where `SageMaker` keeps the logs of all training jobs.
 const GROUP: &str = "/aws/sagemaker/TrainingJobs";
 
 /// Waits for `waiting` and shows the logs of all of the job's instances meanwhile, then what is missing once the job
 /// has ended.
-pub(super) async fn beside(
-    waiting: impl Future<Output = Ended<Over>>,
+pub(super) async fn beside<T>(
+    waiting: impl Future<Output = Ended<T>>,
     name: &str,
     ctx: &Context,
-) -> Ended<Over> {
-    let ended = |ended: &Ended<Over>| matches!(ended, Ended::Done(_));
+) -> Ended<T> {
+    let ended = |ended: &Ended<T>| matches!(ended, Ended::Done(_));
     open(name, ctx).beside(waiting, ended, ctx.cancelled(), show).await
 }
 

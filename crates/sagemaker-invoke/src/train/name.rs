@@ -47,8 +47,9 @@ mod tests {
     use super::*;
     use crate::train::spec::tests::spec;
 
+    /// What one process writes and the next one reads: public interface.
     #[test]
-    fn names() {
+    fn golden_names() {
         let (named, nameless) = (spec("train"), spec(""));
         // echo -n k | sha256sum
         for (given, spec, key, expected) in [
