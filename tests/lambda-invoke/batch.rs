@@ -48,16 +48,36 @@ fn a_failed_line_is_in_the_answers_and_decides_the_exit() {
     assert_eq!(outcome.termination()["exit_code"], 10);
 }
 
+/// A stream cannot be read twice: what is fit to be sent is sent.
 #[test]
-fn a_line_that_is_no_json_is_not_sent() {
+fn a_bad_line_of_a_stream_is_not_sent_and_is_10() {
     let site = pod("");
     let outcome = site.start_with(f(&["--batch", "-"]), "{\"n\":1}\nno json\n\n{\"n\":4}").finish();
-    outcome.assert_exit(2);
+    outcome.assert_exit(10);
     let answers = answers(&outcome);
     let lines: Vec<_> =
         answers.iter().map(|answer| (answer["line"].clone(), answer["status"].clone())).collect();
     assert_eq!(lines, [(json!(1), json!("ok")), (json!(2), json!("usage")), (json!(4), json!("ok"))]);
     assert_eq!(invoked(&site), 2);
+}
+
+/// A file is read whole before anything is sent.
+#[test]
+fn a_bad_line_of_a_file_is_2_and_nothing_is_sent() {
+    let site = pod("");
+    let good = numbered(3000);
+    let long = format!("\"{}\"", "x".repeat(6 * 1024 * 1024));
+    for (bad, why) in [("no json", "Lambda takes JSON"), (&long, "6291456 bytes")] {
+        let lines = site.write("lines.jsonl", &format!("{good}{bad}\n{{}}\n")).display().to_string();
+        let outcome = site.run(f(&["--batch", &lines]));
+        outcome.assert_exit(2).assert_says("lines.jsonl: line 3001").assert_says(why);
+        outcome.assert_says("nothing was sent");
+        assert!(outcome.stdout.is_empty());
+        // Another shard's.
+        let shard = ["--batch", &lines, "--shard", "1", "--shard-count", "3001"];
+        site.run(f(&shard)).assert_exit(0);
+    }
+    assert_eq!(sent(&site), 2);
 }
 
 /// Nothing is sent twice for a line, whatever happened to its answer.
@@ -114,22 +134,66 @@ fn a_refusal_ends_it() {
     assert_eq!(sent(&site), 3);
 }
 
+/// Without --resume a retry would send all lines again, those included that have run.
 #[test]
-fn told_to_end_it_leaves_a_truthful_part() {
-    let site = pod("courses = [{}, {}, { after = '1h' }]");
-    let file = site.path("answers.jsonl");
-    let args = f(&["--batch", "-", "--concurrency", "2", "--output-file", file.to_str().unwrap()]);
-    let running = site.start_with(args, &numbered(20));
-    running.wait_for_calls("lambda", "Invoke", 4);
+fn a_signal_is_80_once_a_line_was_sent() {
+    for (signal, more, code) in [
+        (Signal::TERM, &["--grace-period", "1s"][..], 80),
+        (Signal::INT, &[], 80),
+        (Signal::TERM, &["--grace-period", "1s", "--repeatable"], 143),
+    ] {
+        let site = pod("courses = [{}, {}, { after = '1h' }]");
+        let file = site.path("answers.jsonl");
+        let args = f(&["--batch", "-", "--concurrency", "2", "--output-file", file.to_str().unwrap()]);
+        let running = site.start_with(args.iter().chain(more).copied(), &numbered(20));
+        running.wait_for_calls("lambda", "Invoke", 4);
+        running.signal(signal);
+        let outcome = running.finish();
+        outcome.assert_exit(code);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+        let told: Vec<_> =
+            answers.iter().map(|it| (it["line"].as_u64().unwrap(), it["status"].as_str().unwrap())).collect();
+        assert_eq!(told, [(1, "ok"), (2, "ok"), (3, "unknown"), (4, "unknown")]);
+        assert_eq!(sent(&site), 4);
+    }
+}
+
+/// Lines in flight get the grace period.
+#[test]
+fn what_ends_in_time_after_a_signal_is_ok() {
+    let site = pod("courses = [{ after = '5s' }]");
+    let running = site.start_with(f(&["--batch", "-", "--concurrency", "2"]), &numbered(2));
+    running.wait_for_calls("lambda", "Invoke", 2);
     running.signal(Signal::TERM);
     let outcome = running.finish();
-    outcome.assert_exit(143);
-    let text = std::fs::read_to_string(&file).unwrap();
-    let answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let told: Vec<_> =
-        answers.iter().map(|it| (it["line"].as_u64().unwrap(), it["status"].as_str().unwrap())).collect();
-    assert_eq!(told, [(1, "ok"), (2, "ok"), (3, "interrupted"), (4, "interrupted")]);
-    assert_eq!(sent(&site), 4);
+    assert_eq!(statuses(outcome.assert_exit(0)), ["ok", "ok"]);
+}
+
+#[test]
+fn a_signal_before_any_line_has_run_is_143() {
+    let site = pod("");
+    spoil(&site, Fault::new("lambda", "Invoke", FaultKind::Throttle).for_ever());
+    let running = site.start_with(f(&["--batch", "-", "--concurrency", "2"]), &numbered(20));
+    running.wait_for_calls("lambda", "Invoke", 2);
+    running.signal(Signal::TERM);
+    running.finish().assert_exit(143);
+    assert_eq!(invoked(&site), 0);
+}
+
+/// 75 and 79 would have the Job send all lines again.
+#[test]
+fn an_early_end_without_resume_is_80_once_a_line_was_sent() {
+    for resume in [false, true] {
+        let site = pod("courses = [{}]");
+        spoil(&site, Fault::new("lambda", "Invoke", FaultKind::Throttle).from(2).for_ever());
+        let file = site.path("earlier.jsonl").display().to_string();
+        let more = if resume { &["--resume", &file][..] } else { &[] };
+        let args = f(&["--batch", "-", "--concurrency", "1", "--timeout", "3s"]);
+        let outcome = site.start_with(args.iter().chain(more).copied(), &numbered(5)).finish();
+        outcome.assert_exit(if resume { 75 } else { 80 });
+        assert_eq!(statuses(&outcome)[..2], ["ok", "unavailable"]);
+    }
 }
 
 /// A line that was sent and has no answer weighs more than the end of the wait.
@@ -269,11 +333,12 @@ fn a_slow_reader_does_not_keep_the_summary_back() {
     let site = taking("answer = { bytes = 200000 }");
     let pipe = site.path("pipe");
     assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
-    let args = f(&["--batch", "-", "--concurrency", "4", "--output-file", pipe.to_str().unwrap()]);
+    let pipe = pipe.to_str().unwrap();
+    let args = f(&["--batch", "-", "--concurrency", "4", "--output-file", pipe, "--grace-period", "1s"]);
     let running = site.start_with(args, &numbered(40));
     running.wait_for_calls("lambda", "Invoke", 16);
     running.signal(Signal::TERM);
     let outcome = running.finish();
-    outcome.assert_exit(143).assert_says("the batch has ended");
+    outcome.assert_exit(80).assert_says("the batch has ended").assert_says("could not be written in time");
     assert!(outcome.termination()["state"].as_str().unwrap().contains(" ok"));
 }

@@ -36,16 +36,20 @@ fn a_hundred_thousand_lines_in_order_and_in_64_mib() {
     let outcome = running.finish();
     assert_eq!(outcome.assert_exit(0).json()["ok"], LINES);
     assert_eq!(invoked(&site), LINES);
-    let answers = std::fs::read_to_string(file).unwrap();
+    let answers = std::fs::read_to_string(&file).unwrap();
     for (index, line) in answers.lines().enumerate() {
         let n = index + 1;
-        assert!(
-            line.starts_with(&format!("{{\"line\":{n},\"status\":\"ok\",\"payload\":{{\"n\":{n}}}")),
-            "{line}"
-        );
+        let head = format!("{{\"line\":{n},\"status\":\"ok\",\"digest\":\"");
+        assert!(line.starts_with(&head), "{line}");
+        assert!(line.contains(&format!("\",\"payload\":{{\"n\":{n}}},\"request_id\":")), "{line}");
     }
     assert_eq!(answers.lines().count(), LINES);
     assert!(most > 0 && most < 64 * 1024, "peak of {most} KiB");
+    // All of them are known again.
+    let file = file.to_str().unwrap();
+    let outcome = site.run(f(&["--batch", &lines, "--output-file", file, "--resume", file]));
+    assert_eq!(outcome.assert_exit(0).json()["skipped"], LINES);
+    assert_eq!(invoked(&site), LINES);
 }
 
 /// It is the answers in flight that take memory, not all of them: these are 400 MB.

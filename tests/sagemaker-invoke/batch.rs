@@ -15,7 +15,7 @@ fn each_line_is_a_body() {
     let site = pod("");
     let lines = "{\"n\":1}\n{\"n\":2}\nno json\n{\"n\":4}\n";
     let outcome = site.start_with(e(&["--batch", "-", "--target-variant", "blue"]), lines).finish();
-    let answers = answers(outcome.assert_exit(2));
+    let answers = answers(outcome.assert_exit(10));
     let statuses: Vec<&Value> = answers.iter().map(|answer| &answer["status"]).collect();
     assert_eq!(statuses, ["ok", "ok", "usage", "ok"]);
     assert_eq!(answers[1]["payload"], json!({"n": 2}));
@@ -65,9 +65,18 @@ fn answers_may_go_to_a_file_and_be_taken_up_again() {
     let args = e(&["--batch", lines.to_str().unwrap(), "--output-file", "answers", "--resume", "answers"]);
     let outcome = site.run(&args);
     assert_eq!(outcome.assert_exit(0).json()["ok"], 2);
-    assert_eq!(std::fs::read_to_string(site.path("answers")).unwrap().lines().count(), 2);
+    let text = std::fs::read_to_string(site.path("answers")).unwrap();
+    assert_eq!(text.lines().count(), 2);
+    // printf '%s\n%s' '{"service":"sagemaker","region":"us-east-2","account":"222222222222","endpoint":"e",
+    // "content_type":"application/json"}' '1' (the first in one line) | sha256sum | cut -c1-32
+    let golden = r#"{"line":1,"status":"ok","digest":"f5221177885d7df352115248a67685db","payload":1,"#;
+    assert!(text.starts_with(golden), "{text}");
     site.run(&args).assert_exit(0);
     assert_eq!(asked(&site), 2, "what was answered well is not asked again");
+    // Of another model of the endpoint nothing was asked yet.
+    let other: Vec<&str> = args.iter().copied().chain(["--target-variant", "blue"]).collect();
+    assert_eq!(site.run(&other).assert_exit(0).json()["skipped"], 0);
+    assert_eq!(asked(&site), 4);
 }
 
 /// Every shard has its own file of answers, and goes on with it.

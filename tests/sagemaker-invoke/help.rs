@@ -16,8 +16,12 @@ fn help(command: &str, option: &str) -> String {
 #[test]
 fn that_of_an_endpoint_says_what_it_has_no_use_for() {
     let help = help("endpoint", "--help");
-    for text in ["--body, --body-file and --batch", "--no-wait is refused", "idempotency key settles nothing"]
-    {
+    for text in [
+        "--body, --body-file and --batch",
+        "--no-wait is refused",
+        "an idempotency key changes nothing but names",
+        "After SIGTERM the answer is waited for within --grace-period",
+    ] {
         assert!(help.contains(text), "{help}");
     }
 }

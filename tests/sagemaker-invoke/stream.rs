@@ -21,11 +21,12 @@ fn parts_are_handed_on_as_they_come() {
 fn a_part_does_not_wait_for_the_next() {
     let site = taking("chunks = ['one ', 'two'], every = '60s'");
     let file = site.path("answer");
-    let running = site.start(e(&["--stream", "--body", "{}", "--output-file", "answer"]));
+    let args = ["--stream", "--body", "{}", "--output-file", "answer", "--grace-period", "1s"];
+    let running = site.start(e(&args));
     wait_until("the first part", || std::fs::read_to_string(&file).is_ok_and(|text| text == "one "));
     running.signal(Signal::TERM);
     let outcome = running.finish();
-    outcome.assert_exit(143).assert_says("may go on");
+    outcome.assert_exit(80).assert_says("may still be at work");
     assert_eq!(std::fs::read_to_string(&file).unwrap(), "one ");
 }
 

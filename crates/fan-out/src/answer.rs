@@ -1,5 +1,6 @@
 //! What became of a line, and how that is written.
 
+use crate::digest::Digest;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use job_runtime::{CallError, Effect, Exit};
@@ -27,6 +28,15 @@ pub struct Failed {
     pub detail: Option<Value>,
     /// Whether the work itself has succeeded, and only `--expect` could not be evaluated.
     pub not_evaluated: bool,
+}
+
+/// A line that was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// Its number, from 1.
+    pub(crate) line: u64,
+    /// `None` where it is too long to be held.
+    pub(crate) digest: Option<Digest>,
 }
 
 /// What became of a line, in one word.
@@ -142,6 +152,8 @@ struct Row<'a> {
     line: u64,
     status: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
+    digest: Option<Digest>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     payload: Option<Payload<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     payload_base64: Option<String>,
@@ -162,7 +174,7 @@ enum Payload<'a> {
 }
 
 /// The answer of a line, and its line in the output.
-pub(crate) fn answered(line: u64, answer: &Answer) -> (Status, Vec<u8>) {
+pub(crate) fn answered(taken: Taken, answer: &Answer) -> (Status, Vec<u8>) {
     let Answer { payload, failure, request_id } = answer;
     let status = match failure {
         None => Status::Ok,
@@ -174,8 +186,9 @@ pub(crate) fn answered(line: u64, answer: &Answer) -> (Status, Vec<u8>) {
     let text = || std::str::from_utf8(payload).ok().map(Payload::Text);
     let shown = if payload.is_empty() { Some(Payload::Nothing) } else { json().or_else(text) };
     let row = Row {
-        line,
+        line: taken.line,
         status: status.word(),
+        digest: taken.digest,
         payload_base64: shown.is_none().then(|| STANDARD.encode(payload)),
         payload: shown,
         error: failure.as_ref().map(|failure| failure.error.as_str()),
@@ -189,8 +202,9 @@ pub(crate) fn answered(line: u64, answer: &Answer) -> (Status, Vec<u8>) {
 }
 
 /// The line in the output of a line without an answer.
-pub(crate) fn unanswered(line: u64, status: Status, error: &str, request_id: Option<&str>) -> Vec<u8> {
-    let row = Row { line, status: status.word(), error: Some(error), request_id, ..Row::default() };
+pub(crate) fn unanswered(taken: Taken, status: Status, error: &str, request_id: Option<&str>) -> Vec<u8> {
+    let Taken { line, digest } = taken;
+    let row = Row { line, status: status.word(), digest, error: Some(error), request_id, ..Row::default() };
     render(&row, error.len())
 }
 
@@ -211,11 +225,40 @@ fn render(row: &Row<'_>, about: usize) -> Vec<u8> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Target;
     use serde_json::json;
+
+    fn taken(line: u64) -> Taken {
+        Taken { line, digest: None }
+    }
+
+    /// Files of earlier releases are read by later ones, and by other programs.
+    #[test]
+    fn a_golden_response() {
+        let digest = Some(Target::new(&json!({"function": "f"})).digest(b"{\"n\":1}"));
+        let request_id = Some("r-1".to_owned());
+        let (_, text) = answered(
+            Taken { line: 7, digest },
+            &Answer { payload: b"{\"score\":0.5}".to_vec(), failure: None, request_id },
+        );
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            concat!(
+                r#"{"line":7,"status":"ok","digest":"cf6de7cdf927b15ae0c16d55f91f8403","#,
+                r#""payload":{"score":0.5},"request_id":"r-1"}"#,
+                "\n"
+            )
+        );
+        let text = unanswered(Taken { line: 8, digest }, Status::Unknown, "lost", None);
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "{\"line\":8,\"status\":\"unknown\",\"digest\":\"cf6de7cdf927b15ae0c16d55f91f8403\",\"error\":\"lost\"}\n"
+        );
+    }
 
     fn line(payload: &[u8]) -> String {
         let answer = Answer { payload: payload.to_owned(), ..Answer::default() };
-        let (status, text) = answered(7, &answer);
+        let (status, text) = answered(taken(7), &answer);
         assert_eq!(status, Status::Ok);
         String::from_utf8(text).unwrap()
     }
@@ -253,7 +296,7 @@ mod tests {
         let failure = Failed { error, detail: Some(json!({"stack": ["a"]})), not_evaluated: false };
         let request_id = Some("r-1".to_owned());
         let (status, text) =
-            answered(1, &Answer { payload: b"{}".to_vec(), failure: Some(failure), request_id });
+            answered(taken(1), &Answer { payload: b"{}".to_vec(), failure: Some(failure), request_id });
         assert_eq!(status, Status::Failed);
         assert_eq!(
             String::from_utf8(text).unwrap(),
@@ -269,7 +312,7 @@ mod tests {
     fn what_could_not_be_judged_is_ok_and_says_so() {
         let failure = Failed { error: "e".to_owned(), detail: None, not_evaluated: true };
         let answer = Answer { payload: b"text".to_vec(), failure: Some(failure), request_id: None };
-        let (status, text) = answered(1, &answer);
+        let (status, text) = answered(taken(1), &answer);
         assert_eq!(status, Status::NotEvaluated);
         let expected =
             r#"{"line":1,"status":"ok","payload":"text","error":"e","detail":{"expect":"not_evaluated"}}"#;
@@ -278,12 +321,12 @@ mod tests {
 
     #[test]
     fn lines_without_an_answer() {
-        let text = unanswered(3, Status::Rejected, "no\nsuch", Some("r-2"));
+        let text = unanswered(taken(3), Status::Rejected, "no\nsuch", Some("r-2"));
         assert_eq!(
             String::from_utf8(text).unwrap(),
             "{\"line\":3,\"status\":\"rejected\",\"error\":\"no\\nsuch\",\"request_id\":\"r-2\"}\n"
         );
-        let text = unanswered(3, Status::Usage, "x", None);
+        let text = unanswered(taken(3), Status::Usage, "x", None);
         assert_eq!(text, b"{\"line\":3,\"status\":\"usage\",\"error\":\"x\"}\n");
     }
 

@@ -1,7 +1,7 @@
 //! The options of a batch.
 
 use crate::error::Error;
-use crate::selection::{Selection, Shard};
+use crate::selection::Shard;
 use job_runtime::{Open, Sink};
 use std::fmt;
 use std::fs::Metadata;
@@ -51,10 +51,12 @@ pub struct BatchArgs {
     )]
     max_failures: Option<u64>,
 
-    /// Answers of an earlier run: lines that are "ok" there are skipped
+    /// Responses of an earlier run: lines that are "ok" there are skipped
     ///
-    /// It may be the file that the answers go to, which is then appended to. A file that does not exist yet is a
-    /// first run.
+    /// It may be the file that the responses go to, which is then appended to. A file that does not exist yet is a
+    /// first run. A response belongs to its line by the digest of the line and of what it was sent to, wherever the line
+    /// stands: lines of another file, or for another function or endpoint, are sent. A line that was last seen "unknown"
+    /// may have run. It is not sent again, and the batch ends with exit code 80, unless --repeatable is given.
     #[arg(long, env = "BATCH_RESUME", value_name = "FILE", requires = "batch")]
     resume: Option<PathBuf>,
 
@@ -163,9 +165,9 @@ impl Batch {
         if resumes { Open::Append } else { Open::Replace }
     }
 
-    /// Which lines are taken; `completion_index` is that of an Indexed Job.
-    pub(crate) fn selection(&self, completion_index: Option<&str>) -> Result<Selection, Error> {
-        let Some((index, count)) = self.shard else { return Ok(Selection::new(Shard::WHOLE)) };
+    /// Which share of the lines is taken; `completion_index` is that of an Indexed Job.
+    pub(crate) fn shard(&self, completion_index: Option<&str>) -> Result<Shard, Error> {
+        let Some((index, count)) = self.shard else { return Ok(Shard::WHOLE) };
         let index = match index {
             ShardIndex::Fixed(index) => index,
             ShardIndex::Auto => {
@@ -173,8 +175,15 @@ impl Batch {
                 given.parse().map_err(|_| Error::BadCompletionIndex { given: given.to_owned() })?
             }
         };
-        let shard = Shard::new(index, count).ok_or(Error::NoSuchShard { index, count })?;
-        Ok(Selection::new(shard))
+        Shard::new(index, count).ok_or(Error::NoSuchShard { index, count })
+    }
+
+    /// The file of the lines, where it can be read twice.
+    pub(crate) fn regular_file(&self) -> Option<&Path> {
+        match &self.source {
+            Source::File(path) if path.metadata().is_ok_and(|found| found.is_file()) => Some(path),
+            Source::File(_) | Source::Stdin => None,
+        }
     }
 }
 
@@ -330,8 +339,8 @@ mod tests {
     fn shards() {
         let takes = |line: &str, index: Option<&str>| {
             let batch = parse(line)?.expect("a batch");
-            let mut selection = batch.selection(index).map_err(|err| err.to_string())?;
-            Ok::<_, String>((1..=6).filter(|line| selection.takes(*line)).collect::<Vec<u64>>())
+            let shard = batch.shard(index).map_err(|err| err.to_string())?;
+            Ok::<_, String>((1..=6).filter(|line| shard.holds(*line)).collect::<Vec<u64>>())
         };
         assert_eq!(takes("--batch -", Some("1")), Ok(vec![1, 2, 3, 4, 5, 6]));
         assert_eq!(takes("--batch - --shard 1 --shard-count 3", Some("0")), Ok(vec![2, 5]));

@@ -1,54 +1,60 @@
 //! The loop of a batch: takes lines, makes calls, writes answers.
 
-use crate::answer::{self, Answer, Refusal, Status};
+use crate::answer::{Answer, Refusal, Status, Taken};
+use crate::batch_state::{Attempt, BatchState, Told};
+use crate::digest::Target;
 use crate::error::Error;
 use crate::lines::{Item, Line, Lines};
 use crate::outbox::Outbox;
-use crate::pace::Pace;
 use crate::selection::Selection;
-use crate::summary::{Stop, Summary, Tally};
-use crate::window::Window;
+use crate::summary::{Ending, Summary, Tally};
 use futures_util::StreamExt as _;
 use futures_util::stream::FuturesUnordered;
-use job_runtime::{Exit, Sink};
-use std::collections::BTreeMap;
+use job_runtime::{CallOnce, Exit, Sink};
 use std::pin::pin;
 use std::time::Duration;
-use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep_until};
+use tokio::time::{Instant, MissedTickBehavior, interval_at, sleep, sleep_until, timeout};
 
-/// Between the oldest line without an answer and the newest that was taken are so many times `--concurrency`.
-const WINDOW: usize = 4;
-/// How long calls in flight are awaited once the run is told to end: of the runtime's four seconds one is left for
-/// the writing.
+/// How long calls in flight are awaited after `--timeout`, and how long the writing of the answers may take after a
+/// signal.
 const GRACE: Duration = Duration::from_secs(3);
+/// How long the writing may take after a second signal; the runtime ends everything after a second.
+const HURRIED: Duration = Duration::from_millis(500);
+
+/// How long a further line is waited for after an early end: without one, nothing was left over.
+const PEEK: Duration = Duration::from_millis(100);
 
 /// What is to be done.
 pub(crate) struct Work {
     pub(crate) lines: Lines,
     pub(crate) selection: Selection,
-    pub(crate) sink: Sink,
+    pub(crate) target: Target,
     pub(crate) concurrency: usize,
     pub(crate) max_failures: Option<u64>,
-    /// Responses of earlier runs that `--expect` could not be evaluated on.
-    pub(crate) earlier_not_evaluated: u64,
+    pub(crate) deadline: Instant,
+    pub(crate) once: CallOnce,
+    /// The next run with the same options does the rest.
+    pub(crate) resumes: bool,
+    /// There is a condition on each response.
+    pub(crate) has_expect: bool,
 }
 
-/// Who told the run to end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Told {
-    Signal(Exit),
-    Deadline,
+/// What the service does.
+pub(crate) struct Service<K, C, F> {
+    /// Whether a line is fit to be sent.
+    pub(crate) check: K,
+    /// Sends a line once.
+    pub(crate) call: C,
+    /// Whether the next process finds the work of a line by the idempotency key.
+    pub(crate) findable: F,
 }
 
-impl Told {
-    /// The end of a run that had not begun.
-    pub(crate) fn too_early(self) -> Error {
-        match self {
-            Self::Signal(exit @ Exit::Interrupted) => Error::Untaken { what: "ended by SIGINT", exit },
-            Self::Signal(exit) => Error::Untaken { what: "ended by SIGTERM", exit },
-            Self::Deadline => Error::Untaken { what: "--timeout has passed", exit: Exit::Unavailable },
-        }
-    }
+/// The signals of a run.
+pub(crate) struct Signals<S, H> {
+    /// The first one.
+    pub(crate) first: S,
+    /// Ends with the second one: what can be written at once is written.
+    pub(crate) second: H,
 }
 
 /// Who is shown how far it is.
@@ -61,91 +67,205 @@ pub(crate) struct Progress<S, D> {
     pub(crate) done: D,
 }
 
+/// How the loop ended.
+#[derive(Default)]
+struct Halt {
+    /// The first signal.
+    signal: Option<Exit>,
+    /// A second one has come.
+    hurried: bool,
+    /// Why calls in flight were awaited for so long only.
+    grace: Option<(Told, Instant)>,
+    /// What broke.
+    broken: Option<Error>,
+}
+
 /// Works until every line has its answer, or no more are to be taken and none is in flight.
-pub(crate) async fn drive(
-    work: Work,
-    check: impl Fn(&[u8]) -> Result<(), String>,
-    call: impl AsyncFn(&Item) -> Result<Answer, Refusal>,
-    told: impl Future<Output = Told>,
+pub(crate) async fn drive<K, C, F>(
+    mut work: Work,
+    sink: Sink,
+    service: Service<K, C, F>,
+    signals: Signals<impl Future<Output = Exit>, impl Future<Output = ()>>,
     progress: Progress<impl FnMut(&Tally, Option<f64>), impl FnOnce(&Summary)>,
-) -> Result<Summary, Error> {
-    let Progress { every, mut show, done } = progress;
-    let Work { mut lines, mut selection, sink, concurrency, max_failures, earlier_not_evaluated } = work;
-    let mut course = Course::new(concurrency, max_failures);
-    course.tally.count_earlier_not_evaluated(earlier_not_evaluated);
+) -> Result<Summary, Error>
+where
+    K: Fn(&[u8]) -> Result<(), String>,
+    C: AsyncFn(&Item) -> Result<Answer, Refusal>,
+    F: AsyncFn(u64) -> bool,
+{
+    let Progress { every, show, done } = progress;
+    let (mut first, mut second) = (pin!(signals.first), pin!(signals.second));
+    let mut state = BatchState::new(work.concurrency, work.max_failures);
     let mut outbox = Outbox::new(sink);
+    let signals = Signals { first: first.as_mut(), second: second.as_mut() };
+    let halt = send_lines(&mut work, &service, signals, (every, show), (&mut state, &mut outbox)).await;
+    let Halt { signal, hurried, grace, broken } = halt;
+    let Work { mut lines, selection, once, resumes, has_expect, .. } = work;
+    // One question for all lines: they are sent to one target under one key.
+    let harmless = once.repeatable
+        || state.ended_early() && !hurried && (service.findable)(state.window.first_unanswered()).await;
+    if let Some((who, _)) = grace {
+        state.cut_off(who, harmless && !once.repeatable);
+    }
+    while let Some(text) = state.window.pop() {
+        outbox.push(&text);
+    }
+    let whole = broken.is_none()
+        && (lines.is_at_end()
+            || matches!(timeout(PEEK, lines.next(|line| selection.shard.holds(line))).await, Ok(Ok(None))));
+    let (skipped, kept_unknown) = (selection.skipped(), selection.kept_unknown());
+    let not_evaluated = if has_expect { selection.not_evaluated() } else { 0 };
+    let ending = Ending { stop: None, resumes, harmless, hurried, skipped, kept_unknown, not_evaluated };
+    let summary = state.summary(whole, ending);
+    done(&summary);
+    if whole && selection.unused() > 0 {
+        let responses = selection.unused();
+        tracing::warn!(responses, "earlier responses belong to other lines or to another target");
+    }
+    if let Some(err @ Error::Sink(_)) = broken {
+        return Err(err);
+    }
+    tokio::select! {
+        biased;
+        closed = outbox.close() => closed?,
+        signal = too_late(signal, hurried, once, Signals { first, second }) => {
+            return Err(Error::Unwritten { signal, exit: if harmless { signal } else { Exit::Unknown } });
+        }
+    }
+    match broken {
+        None => Ok(summary),
+        Some(Error::Read { place, source, .. }) => {
+            Err(Error::Read { place, source, repeats: summary.repeats_work() })
+        }
+        Some(err) => Err(err),
+    }
+}
+
+/// The loop.
+async fn send_lines<K, C, F>(
+    work: &mut Work,
+    service: &Service<K, C, F>,
+    mut signals: Signals<impl Future<Output = Exit> + Unpin, impl Future<Output = ()> + Unpin>,
+    (every, mut show): (Duration, impl FnMut(&Tally, Option<f64>)),
+    (state, outbox): (&mut BatchState, &mut Outbox),
+) -> Halt
+where
+    K: Fn(&[u8]) -> Result<(), String>,
+    C: AsyncFn(&Item) -> Result<Answer, Refusal>,
+    F: AsyncFn(u64) -> bool,
+{
+    let Work { lines, selection, target, once, deadline, .. } = work;
+    let shard = selection.shard;
     let mut calls = FuturesUnordered::new();
-    let mut told = pin!(told);
-    let mut grace: Option<(Told, Instant)> = None;
+    let mut deadline = pin!(sleep_until(*deadline));
+    let mut halt = Halt::default();
     let mut ended = false;
-    let mut broken: Option<Error> = None;
     let mut tick = interval_at(Instant::now() + every, every);
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
-        while let Some(text) = course.window.pop() {
+        while let Some(text) = state.window.pop() {
             outbox.push(&text);
         }
         if outbox.is_full()
             && let Err(err) = outbox.begin().await
         {
-            broken = Some(err.into());
-            break;
+            return Halt { broken: Some(err.into()), ..halt };
         }
         let now = Instant::now();
-        while course.pace.has_room(now, calls.len())
-            && let Some((ticket, (item, _))) = course.again.pop_first()
+        while state.pace.has_room(now, calls.len())
+            && let Some((ticket, (item, _))) = state.again.pop_first()
         {
-            calls.push(attempt(&call, ticket, item, now));
+            calls.push(attempt(service, ticket, item, now));
         }
-        let wants_lines = !ended && course.stop.is_none() && course.window.has_room(outbox.unwritten());
-        let takes_line = wants_lines && course.again.is_empty() && course.pace.has_room(now, calls.len());
-        if calls.is_empty() && course.again.is_empty() && (ended || course.stop.is_some()) {
-            break;
+        let wants_lines = !ended && state.stop.is_none() && state.window.has_room(outbox.unwritten());
+        let takes_line = wants_lines && state.again.is_empty() && state.pace.has_room(now, calls.len());
+        if calls.is_empty() && state.again.is_empty() && (ended || state.stop.is_some()) {
+            return halt;
         }
-        let pause_end = course.pace.pause_end(now).filter(|_| wants_lines || !course.again.is_empty());
+        let pause_end = state.pace.pause_end(now).filter(|_| wants_lines || !state.again.is_empty());
         // In this order: what frees something comes before what takes it, and writing has time when nothing else
         // is ready.
         tokio::select! {
             biased;
-            who = &mut told, if grace.is_none() => {
-                grace = Some((who, Instant::now() + GRACE));
-                course.told(who);
+            exit = &mut signals.first, if halt.signal.is_none() => {
+                let end = Instant::now() + once.patience(exit);
+                let end = halt.grace.map_or(end, |(_, before)| end.min(before));
+                (halt.signal, halt.grace) = (Some(exit), Some((Told::Signal(exit), end)));
+                state.told(Told::Signal(exit));
             }
-            () = until(grace.map(|(_, end)| end)), if grace.is_some() => break,
-            _ = tick.tick() => show(&course.tally, lines.fraction()),
-            Some(ended) = calls.next(), if !calls.is_empty() => course.end(ended),
-            line = lines.next(|line| selection.takes(line)), if takes_line => match line {
-                Ok(Some(Line::Whole(item))) => match check(&item.text) {
-                    Ok(()) => calls.push(attempt(&call, course.window.open(item.line), item, now)),
-                    Err(why) => course.refuse(item.line, &why),
-                },
-                Ok(Some(Line::TooLong(line))) => course.refuse(line, &lines.limit()),
+            () = &mut signals.second, if halt.signal.is_some() => return Halt { hurried: true, ..halt },
+            () = &mut deadline, if halt.grace.is_none() => {
+                halt.grace = Some((Told::Deadline, Instant::now() + GRACE));
+                state.told(Told::Deadline);
+            }
+            () = until(halt.grace.map(|(_, end)| end)), if halt.grace.is_some() => return halt,
+            _ = tick.tick() => show(&state.tally, lines.fraction()),
+            Some(ended) = calls.next(), if !calls.is_empty() => state.end(ended),
+            line = lines.next(|line| shard.holds(line)), if takes_line => match line {
+                Ok(Some(line)) => {
+                    let binding = (&mut *selection, &*target);
+                    if let Some((ticket, item)) = take(line, lines, binding, &service.check, state) {
+                        calls.push(attempt(service, ticket, item, now));
+                    }
+                }
                 Ok(None) => ended = true,
-                Err(err) => (ended, broken) = (true, Some(err)),
+                Err(err) => (ended, halt.broken) = (true, Some(err)),
             },
             written = outbox.written(), if outbox.unwritten() > 0 => if let Err(err) = written {
-                broken = Some(err.into());
-                break;
+                return Halt { broken: Some(err.into()), ..halt };
             },
             () = until(pause_end), if pause_end.is_some() => {}
         }
     }
-    if let Some((who, _)) = grace {
-        course.cut_off(who);
+}
+
+/// What becomes of a line of the input: the ticket of one that is to be sent.
+fn take(
+    line: Line,
+    lines: &Lines,
+    (selection, target): (&mut Selection, &Target),
+    check: &impl Fn(&[u8]) -> Result<(), String>,
+    state: &mut BatchState,
+) -> Option<(u64, Item)> {
+    let item = match line {
+        Line::Whole(item) => item,
+        Line::TooLong(line) => {
+            state.refuse(Taken { line, digest: None }, &lines.limit());
+            return None;
+        }
+    };
+    let digest = target.digest(&item.text);
+    if !selection.takes(item.line, digest) {
+        return None;
     }
-    // Nobody waits for their answers any more.
-    drop(calls);
-    while let Some(text) = course.window.pop() {
-        outbox.push(&text);
+    let taken = Taken { line: item.line, digest: Some(digest) };
+    match check(&item.text) {
+        Ok(()) => Some((state.window.open(taken), item)),
+        Err(why) => {
+            state.refuse(taken, &why);
+            None
+        }
     }
-    let all_taken = lines.is_at_end();
-    let summary = course.summary(all_taken && broken.is_none(), selection.skipped());
-    done(&summary);
-    if let Some(err @ Error::Sink(_)) = broken {
-        return Err(err);
+}
+
+/// Ends when the last answers have had their time to be written, which only a signal limits; tells the signal.
+async fn too_late(
+    signal: Option<Exit>,
+    hurried: bool,
+    once: CallOnce,
+    signals: Signals<impl Future<Output = Exit>, impl Future<Output = ()>>,
+) -> Exit {
+    let (exit, time) = if let Some(exit) = signal {
+        (exit, if hurried { HURRIED } else { GRACE })
+    } else {
+        let exit = signals.first.await;
+        (exit, once.patience(exit))
+    };
+    tokio::select! {
+        () = sleep(time) => {}
+        () = signals.second, if !hurried => {}
     }
-    outbox.close().await?;
-    broken.map_or(Ok(summary), Err)
+    exit
 }
 
 async fn until(end: Option<Instant>) {
@@ -155,156 +275,20 @@ async fn until(end: Option<Instant>) {
     }
 }
 
-/// A call that has ended.
-struct Attempt {
-    ticket: u64,
-    item: Item,
-    begun: Instant,
-    ended: Instant,
-    outcome: Result<Answer, Refusal>,
-}
-
-async fn attempt(
-    call: &impl AsyncFn(&Item) -> Result<Answer, Refusal>,
-    ticket: u64,
-    item: Item,
-    begun: Instant,
-) -> Attempt {
-    let outcome = call(&item).await;
+async fn attempt<K, C, F>(service: &Service<K, C, F>, ticket: u64, item: Item, begun: Instant) -> Attempt
+where
+    C: AsyncFn(&Item) -> Result<Answer, Refusal>,
+    F: AsyncFn(u64) -> bool,
+{
+    let mut outcome = (service.call)(&item).await;
+    if let Err(refusal) = &mut outcome
+        && refusal.status == Status::Unknown
+        && (service.findable)(item.line).await
+    {
+        refusal.status = Status::Unavailable;
+        refusal.error.push_str("; the next run with the same idempotency key finds out whether it ran");
+    }
     Attempt { ticket, item, begun, ended: Instant::now(), outcome }
-}
-
-/// How a batch stands. Knows nothing of files, calls and waits.
-struct Course {
-    window: Window,
-    pace: Pace,
-    tally: Tally,
-    /// By ticket: lines whose call started nothing and is to be made again, with what was said to the last.
-    again: BTreeMap<u64, (Item, Refusal)>,
-    max_failures: Option<u64>,
-    /// Why no more lines are taken.
-    stop: Option<Stop>,
-    /// Whether a line was given up that might have been answered later.
-    gave_up: bool,
-}
-
-impl Course {
-    fn new(concurrency: usize, max_failures: Option<u64>) -> Self {
-        Self {
-            window: Window::new(WINDOW * concurrency),
-            pace: Pace::new(concurrency),
-            tally: Tally::new(),
-            again: BTreeMap::new(),
-            max_failures,
-            stop: None,
-            gave_up: false,
-        }
-    }
-
-    /// A line that is not fit to be sent.
-    fn refuse(&mut self, line: u64, why: &str) {
-        let ticket = self.window.open(line);
-        self.settle(ticket, line, Status::Usage, why, answer::unanswered(line, Status::Usage, why, None));
-    }
-
-    /// A call has ended.
-    fn end(&mut self, attempt: Attempt) {
-        let Attempt { ticket, item, begun, ended, outcome } = attempt;
-        match outcome {
-            Ok(answer) => {
-                self.pace.answered(begun);
-                self.tally.time(ended - begun);
-                let (status, text) = answer::answered(item.line, &answer);
-                let why = answer.failure.as_ref().map_or("", |failure| failure.error.as_str());
-                self.settle(ticket, item.line, status, why, text);
-            }
-            Err(refusal) => self.not_answered(ticket, item, begun, ended, refusal),
-        }
-    }
-
-    fn not_answered(&mut self, ticket: u64, item: Item, begun: Instant, ended: Instant, refusal: Refusal) {
-        let Some(why) = refusal.again else {
-            self.pace.reached();
-            self.settle_refused(ticket, item.line, &refusal);
-            if matches!(refusal.status, Status::Denied | Status::Config) {
-                self.stop(Stop::Refused);
-            }
-            return;
-        };
-        if self.tally.throttled() == 0 {
-            tracing::warn!(
-                line = item.line,
-                error = refusal.error,
-                "nothing was started; such calls are made again"
-            );
-        } else {
-            tracing::debug!(line = item.line, error = refusal.error, "nothing was started");
-        }
-        self.tally.throttle();
-        self.pace.set_back(ended, begun, why, fastrand::f64());
-        self.again.insert(ticket, (item, refusal));
-        if self.pace.is_lost() {
-            self.stop(Stop::Unreached);
-        } else if self.stop.is_some() {
-            self.give_up();
-        }
-    }
-
-    fn settle_refused(&mut self, ticket: u64, line: u64, refusal: &Refusal) {
-        let Refusal { status, error, request_id, .. } = refusal;
-        let text = answer::unanswered(line, *status, error, request_id.as_deref());
-        self.settle(ticket, line, *status, error, text);
-    }
-
-    /// A line has its answer.
-    fn settle(&mut self, ticket: u64, line: u64, status: Status, why: &str, text: Vec<u8>) {
-        self.tally.count(line, status, why);
-        self.window.close(ticket, text);
-        if self.stop.is_none() && self.max_failures.is_some_and(|most| self.tally.not_ok() >= most) {
-            self.stop(Stop::MaxFailures);
-        }
-    }
-
-    /// Takes no more lines. The first reason is the one that is told, but for a signal.
-    fn stop(&mut self, why: Stop) {
-        if self.stop.is_none() || matches!(why, Stop::Signal(_)) {
-            self.stop = Some(why);
-        }
-        self.give_up();
-    }
-
-    /// Makes no call again.
-    fn give_up(&mut self) {
-        for (ticket, (item, refusal)) in std::mem::take(&mut self.again) {
-            self.gave_up = true;
-            self.settle_refused(ticket, item.line, &refusal);
-        }
-    }
-
-    fn told(&mut self, who: Told) {
-        self.stop(match who {
-            Told::Signal(exit) => Stop::Signal(exit),
-            Told::Deadline => Stop::Deadline,
-        });
-    }
-
-    /// Whatever has no answer by now gets none.
-    fn cut_off(&mut self, who: Told) {
-        let (status, why) = match who {
-            Told::Signal(_) => (Status::Interrupted, "a signal came before the answer: it may have run"),
-            Told::Deadline => (Status::Unknown, "--timeout passed before the answer: it may have run"),
-        };
-        for (ticket, line) in self.window.unanswered() {
-            self.gave_up = true;
-            self.settle(ticket, line, status, why, answer::unanswered(line, status, why, None));
-        }
-    }
-
-    /// The end. Where all lines were taken and answered, nothing was stopped.
-    fn summary(self, all_taken: bool, skipped: u64) -> Summary {
-        let stop = self.stop.filter(|_| self.gave_up || !all_taken);
-        self.tally.end(stop, skipped)
-    }
 }
 
 #[cfg(test)]

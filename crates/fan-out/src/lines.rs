@@ -205,7 +205,7 @@ impl Lines {
         let Some(reading) = &mut self.reading else { return Ok(false) };
         let read = reading.await;
         self.reading = None;
-        let failed = |source| Error::Read { place: self.place.clone(), source };
+        let failed = |source| Error::Read { place: self.place.clone(), source, repeats: false };
         let (input, chunk, read) = read.map_err(|_| failed(io::Error::other("the reading broke off")))?;
         self.chunk = chunk;
         (self.at, self.filled) = (0, read.map_err(failed)?);

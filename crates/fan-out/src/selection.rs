@@ -1,6 +1,7 @@
-//! Which lines are taken.
+//! Which lines are sent.
 
-use crate::line_set::LineSet;
+use crate::digest::Digest;
+use crate::earlier::{Done, Earlier};
 
 /// Every `count`th line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,82 +13,131 @@ pub(crate) struct Shard {
 impl Shard {
     pub(crate) const WHOLE: Self = Self { index: 0, count: 1 };
 
-    /// `None` where there is no such share.
+    /// `None` where there is no such shard.
     pub(crate) fn new(index: u64, count: u64) -> Option<Self> {
         (index < count).then_some(Self { index, count })
     }
 
-    /// The how many'th of the share a line is, from 0; `None` where it is of another one.
-    fn place(self, line: u64) -> Option<u64> {
-        let before = line.checked_sub(1)?;
-        (before % self.count == self.index).then(|| before / self.count)
+    /// Whether a line, counted from 1, is of this shard.
+    pub(crate) fn holds(self, line: u64) -> bool {
+        line.checked_sub(1).is_some_and(|before| before % self.count == self.index)
     }
 }
 
-/// The lines of a share that have no good answer yet.
+/// The lines of a shard that are still to be sent.
 #[derive(Clone, Debug)]
 pub(crate) struct Selection {
-    shard: Shard,
-    /// Places within the share, so that lines that follow each other there are one range.
-    done: LineSet,
+    pub(crate) shard: Shard,
+    earlier: Earlier,
+    /// Lines last seen unknown may be sent again.
+    repeatable: bool,
     skipped: u64,
+    not_evaluated: u64,
+    kept_unknown: KeptUnknown,
+}
+
+/// Lines that an earlier run left unknown, and that are not sent again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct KeptUnknown {
+    pub(crate) count: u64,
+    /// Number of the first of them.
+    pub(crate) first: u64,
 }
 
 impl Selection {
-    pub(crate) fn new(shard: Shard) -> Self {
-        Self { shard, done: LineSet::default(), skipped: 0 }
+    pub(crate) fn new(shard: Shard, repeatable: bool) -> Self {
+        let (earlier, kept_unknown) = (Earlier::default(), KeptUnknown::default());
+        Self { shard, earlier, repeatable, skipped: 0, not_evaluated: 0, kept_unknown }
     }
 
-    /// The line has a good answer.
-    pub(crate) fn leave_out(&mut self, line: u64) {
-        if let Some(place) = self.shard.place(line) {
-            self.done.insert(place);
+    /// The same after these responses of earlier runs.
+    pub(crate) fn after(self, earlier: Earlier) -> Self {
+        Self { earlier, ..self }
+    }
+
+    /// Whether to send a line of the shard; asked once for each, in order.
+    pub(crate) fn takes(&mut self, line: u64, digest: Digest) -> bool {
+        match self.earlier.take(digest) {
+            Done::No => true,
+            Done::Unknown if self.repeatable => true,
+            Done::Unknown => {
+                if self.kept_unknown.count == 0 {
+                    self.kept_unknown.first = line;
+                }
+                self.kept_unknown.count += 1;
+                false
+            }
+            done @ (Done::Ok | Done::NotEvaluated) => {
+                self.skipped += 1;
+                self.not_evaluated += u64::from(done == Done::NotEvaluated);
+                false
+            }
         }
     }
 
-    /// Whether to take the line; asked once for each.
-    pub(crate) fn takes(&mut self, line: u64) -> bool {
-        let Some(place) = self.shard.place(line) else { return false };
-        let done = self.done.contains(place);
-        self.skipped += u64::from(done);
-        !done
-    }
-
-    /// How many lines of the share were left out.
+    /// How many lines were left out because they have a good response.
     pub(crate) fn skipped(&self) -> u64 {
         self.skipped
+    }
+
+    /// Of how many of these `--expect` could not be evaluated on the response.
+    pub(crate) fn not_evaluated(&self) -> u64 {
+        self.not_evaluated
+    }
+
+    /// The lines that were left out because they are unknown.
+    pub(crate) fn kept_unknown(&self) -> KeptUnknown {
+        self.kept_unknown
+    }
+
+    /// How many good responses belong to none of the lines.
+    pub(crate) fn unused(&self) -> u64 {
+        self.earlier.unused()
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::digest::Target;
 
     #[test]
-    fn shares_are_disjoint_and_whole() {
+    fn shards_are_disjoint_and_whole() {
         for count in 1..6 {
-            let mut taken: Vec<u64> = Vec::new();
-            for index in 0..count {
-                let mut selection = Selection::new(Shard::new(index, count).unwrap());
-                taken.extend((1..=20).filter(|line| selection.takes(*line)));
-            }
+            let shards = (0..count).map(|index| Shard::new(index, count).unwrap());
+            let mut taken: Vec<u64> =
+                shards.flat_map(|shard| (0..=20).filter(move |line| shard.holds(*line))).collect();
             taken.sort_unstable();
-            assert_eq!(taken, (1..=20).collect::<Vec<u64>>(), "{count} shares");
+            assert_eq!(taken, (1..=20).collect::<Vec<u64>>(), "{count} shards");
         }
         assert_eq!(Shard::new(2, 2), None);
     }
 
     #[test]
-    fn done_lines_are_skipped_within_the_share() {
-        let mut selection = Selection::new(Shard::new(1, 3).unwrap());
-        // 1 is of another share, 0 is none.
-        for line in [0, 1, 2, 8] {
-            selection.leave_out(line);
+    fn what_is_done_or_unknown_is_left_out() {
+        let target = Target::new(&"t");
+        let digest = |line: u64| target.digest(&line.to_be_bytes());
+        for repeatable in [false, true] {
+            let mut earlier = Earlier::default();
+            for (line, status) in [
+                (1, Done::Ok),
+                (2, Done::Unknown),
+                (3, Done::No),
+                (4, Done::Unknown),
+                (6, Done::NotEvaluated),
+            ] {
+                earlier.note(digest(line), line, status);
+            }
+            earlier.complete();
+            let mut selection = Selection::new(Shard::WHOLE, repeatable).after(earlier);
+            let taken: Vec<u64> = (1..=6).filter(|line| selection.takes(*line, digest(*line))).collect();
+            let (expected, unknown) = if repeatable {
+                (vec![2, 3, 4, 5], KeptUnknown::default())
+            } else {
+                (vec![3, 5], KeptUnknown { count: 2, first: 2 })
+            };
+            assert_eq!((taken, selection.kept_unknown()), (expected, unknown));
+            assert_eq!((selection.skipped(), selection.not_evaluated()), (2, 1));
         }
-        assert_eq!(selection.done.ranges(), 2, "2 and 8 are places 0 and 2");
-        selection.leave_out(5);
-        assert_eq!(selection.done.ranges(), 1);
-        let taken: Vec<u64> = (1..=12).filter(|line| selection.takes(*line)).collect();
-        assert_eq!((taken, selection.skipped()), (vec![11], 3));
     }
 }

@@ -1,6 +1,7 @@
 //! What became of a batch as a whole.
 
 use crate::answer::Status;
+use crate::selection::KeptUnknown;
 use hdrhistogram::Histogram;
 use job_runtime::{ALWAYS, Exit, Output, Report, aligned};
 use serde::Serialize;
@@ -50,17 +51,35 @@ impl Stop {
     }
 }
 
+/// How a batch ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Ending {
+    /// Why lines are left over, where some are.
+    pub(crate) stop: Option<Stop>,
+    /// The next run with the same options does the rest, and only that.
+    pub(crate) resumes: bool,
+    /// To send a line again does no harm: the user says so, or the idempotency key finds its work.
+    pub(crate) harmless: bool,
+    /// A second signal came.
+    pub(crate) hurried: bool,
+    /// Lines that an earlier run has done.
+    pub(crate) skipped: u64,
+    pub(crate) kept_unknown: KeptUnknown,
+    /// Of the skipped lines, those whose response `--expect` could not be evaluated on.
+    pub(crate) not_evaluated: u64,
+}
+
 /// What is counted on the way.
 #[derive(Debug)]
 pub(crate) struct Tally {
     counts: Counts,
+    /// Lines without a response because of a signal.
+    cut_off: u64,
     throttled: u64,
     /// Microseconds of the calls that were answered.
     times: Option<Histogram<u64>>,
     begun: Instant,
     first_failure: Option<String>,
-    /// Responses of earlier runs that `--expect` could not be evaluated on.
-    earlier_not_evaluated: u64,
 }
 
 /// Lines by what became of them.
@@ -71,11 +90,11 @@ impl Tally {
         let times = Histogram::new(3).ok();
         Self {
             counts: Counts::default(),
+            cut_off: 0,
             throttled: 0,
             times,
             begun: Instant::now(),
             first_failure: None,
-            earlier_not_evaluated: 0,
         }
     }
 
@@ -88,17 +107,17 @@ impl Tally {
         }
     }
 
-    /// Counts responses of earlier runs whose calls are not made again, though nothing is known of the condition.
-    pub(crate) fn count_earlier_not_evaluated(&mut self, responses: u64) {
-        self.earlier_not_evaluated += responses;
-    }
-
     /// A call was answered after so long.
     pub(crate) fn time(&mut self, took: Duration) {
         if let Some(times) = &mut self.times {
             // Auto-resizing: no time is too long.
             let _ = times.record(u64::try_from(took.as_micros()).unwrap_or(u64::MAX).max(1));
         }
+    }
+
+    /// The line that was counted last has no response because of a signal.
+    pub(crate) fn cut_off(&mut self) {
+        self.cut_off += 1;
     }
 
     /// A call has to be made again.
@@ -130,8 +149,9 @@ impl Tally {
         if seconds > 0.0 { rounded(lines / seconds) } else { 0.0 }
     }
 
-    /// The end; `stop` is why lines are left over, where some are.
-    pub(crate) fn end(self, stop: Option<Stop>, skipped: u64) -> Summary {
+    /// The end.
+    pub(crate) fn end(self, ending: Ending) -> Summary {
+        let Ending { stop, skipped, kept_unknown, .. } = ending;
         let millis = |quantile| {
             let times = self.times.as_ref().filter(|times| !times.is_empty())?;
             Some(rounded(Duration::from_micros(times.value_at_quantile(quantile)).as_secs_f64() * 1000.0))
@@ -141,18 +161,15 @@ impl Tally {
             ok: self.ok(),
             failed: self.not_ok(),
             skipped,
+            kept_unknown: kept_unknown.count,
             throttled: self.throttled,
             seconds: rounded(self.begun.elapsed().as_secs_f64()),
             per_second: self.per_second(),
             p50_ms: millis(0.5),
             p99_ms: millis(0.99),
             ended_early: stop.map(Stop::word),
-            exit: match exit(&self.counts, stop) {
-                Exit::Ok if self.earlier_not_evaluated > 0 => Exit::Failed,
-                exit => exit,
-            },
-            earlier_not_evaluated: self.earlier_not_evaluated,
-            stop,
+            exit: exit(&self.counts, self.cut_off, ending),
+            ending,
             counts: self.counts,
             first_failure: self.first_failure,
         }
@@ -166,6 +183,7 @@ pub struct Summary {
     ok: u64,
     failed: u64,
     skipped: u64,
+    kept_unknown: u64,
     throttled: u64,
     seconds: f64,
     per_second: f64,
@@ -178,13 +196,11 @@ pub struct Summary {
     #[serde(skip)]
     exit: Exit,
     #[serde(skip)]
-    stop: Option<Stop>,
+    ending: Ending,
     #[serde(skip)]
     counts: Counts,
     #[serde(skip)]
     first_failure: Option<String>,
-    #[serde(skip)]
-    earlier_not_evaluated: u64,
 }
 
 impl Summary {
@@ -204,9 +220,8 @@ impl Summary {
         match self.error() {
             None => Report::ok(result),
             Some(error) => {
-                let not_evaluated =
-                    self.counts[Status::NotEvaluated as usize] + self.earlier_not_evaluated > 0;
-                Report::failed(self.exit, result, error).with_expect_not_evaluated(not_evaluated)
+                let not_evaluated = self.counts[Status::NotEvaluated as usize] + self.ending.not_evaluated;
+                Report::failed(self.exit, result, error).with_expect_not_evaluated(not_evaluated > 0)
             }
         }
     }
@@ -221,7 +236,7 @@ impl Summary {
             ("per second", Some(self.per_second.to_string())),
             ("p50", millis(self.p50_ms)),
             ("p99", millis(self.p99_ms)),
-            ("ended early", self.stop.map(|stop| stop.phrase().to_owned())),
+            ("ended early", self.ending.stop.map(|stop| stop.phrase().to_owned())),
         ];
         aligned(lines.iter().filter_map(|(name, value)| Some((*name, value.as_deref()?))))
     }
@@ -233,6 +248,7 @@ impl Summary {
             ok,
             failed,
             skipped,
+            kept_unknown,
             throttled,
             seconds,
             per_second,
@@ -243,7 +259,7 @@ impl Summary {
         } = self;
         tracing::info!(
             target: ALWAYS,
-            lines, ok, failed, skipped, throttled, seconds, per_second, p50_ms, p99_ms, ended_early,
+            lines, ok, failed, skipped, kept_unknown, throttled, seconds, per_second, p50_ms, p99_ms, ended_early,
             "the batch has ended"
         );
     }
@@ -261,53 +277,88 @@ impl Summary {
         if self.skipped > 0 {
             let _ = write!(text, ", {} skipped", self.skipped);
         }
+        if self.kept_unknown > 0 {
+            let _ = write!(text, ", {} still unknown", self.kept_unknown);
+        }
         text
     }
 
-    /// Why the batch is no success.
+    /// Whether a run with the same options would send lines again that may have run.
+    pub(crate) fn repeats_work(&self) -> bool {
+        !self.ending.resumes && !self.ending.harmless && has_run(&self.counts)
+    }
+
+    /// Why the batch did not succeed.
     fn error(&self) -> Option<String> {
         if self.exit == Exit::Ok {
             return None;
         }
-        let Self { failed, lines, .. } = self;
+        let Self { failed, lines, kept_unknown, ending, .. } = self;
         let failures = format!("{failed} of {lines} lines failed: {}", self.counts());
+        let kept = format!(
+            "{kept_unknown} lines are unknown since an earlier run, the first of them line {}, and were not sent \
+             again; --repeatable sends them",
+            ending.kept_unknown.first
+        );
+        let early = |stop: Stop| {
+            let rest =
+                if self.repeats_work() { "; without --resume a retry sends all lines again" } else { "" };
+            format!("ended early after {lines} lines: {}{rest}", stop.phrase())
+        };
         let parts = [
             (*failed > 0).then_some(failures),
             self.first_failure.clone(),
-            (self.earlier_not_evaluated > 0).then(|| {
-                format!("--expect was not evaluated on {} earlier responses", self.earlier_not_evaluated)
-            }),
-            self.stop.map(|stop| format!("ended early after {lines} lines: {}", stop.phrase())),
+            (ending.not_evaluated > 0)
+                .then(|| format!("--expect was not evaluated on {} earlier responses", ending.not_evaluated)),
+            (*kept_unknown > 0).then_some(kept),
+            ending.stop.map(early),
         ];
         Some(parts.into_iter().flatten().collect::<Vec<_>>().join("; "))
     }
 }
 
-/// The first that applies.
-fn exit(counts: &Counts, stop: Option<Stop>) -> Exit {
-    if let Some(Stop::Signal(exit)) = stop {
-        return exit;
+/// Whether a line may have run.
+fn has_run(counts: &Counts) -> bool {
+    [Status::Ok, Status::NotEvaluated, Status::Failed, Status::Unknown, Status::Interrupted]
+        .into_iter()
+        .any(|status| counts[status as usize] > 0)
+}
+
+/// The first that applies: a line is unknown, a line failed, a refusal stopped the batch, it ended early.
+///
+/// An early end is told only where a retry does the rest and no more: with `--resume`, or where a second call does no
+/// harm. `cut_off` lines are unknown because of the signal that ended the batch, which `--resume` takes into account.
+fn exit(counts: &Counts, cut_off: u64, ending: Ending) -> Exit {
+    let Ending { stop, resumes, harmless, hurried, kept_unknown, not_evaluated, .. } = ending;
+    let count = |status: Status| counts[status as usize];
+    let accounted = if harmless || resumes && !hurried { cut_off } else { 0 };
+    if count(Status::Unknown).saturating_sub(accounted) + kept_unknown.count > 0 {
+        return Exit::Unknown;
+    }
+    if not_evaluated > 0 {
+        return Exit::Failed;
     }
     let by_weight = [
-        (Status::Denied, Exit::Denied),
-        (Status::Config, Exit::Config),
-        (Status::Unknown, Exit::Unknown),
         (Status::Failed, Exit::Failed),
         (Status::NotEvaluated, Exit::Failed),
-        (Status::Rejected, Exit::Rejected),
-        (Status::Usage, Exit::Usage),
-        (Status::Unavailable, Exit::Unavailable),
+        (Status::Rejected, Exit::Failed),
+        (Status::Usage, Exit::Failed),
+        (Status::Denied, Exit::Denied),
+        (Status::Config, Exit::Config),
     ];
-    let worst = by_weight.into_iter().find(|(status, _)| counts[*status as usize] > 0);
-    match (worst, stop) {
-        (Some((_, exit)), _) => exit,
-        (None, None) => Exit::Ok,
-        (None, Some(Stop::Deadline)) => Exit::Timeout,
-        // Each of them goes with a failure.
-        (None, Some(Stop::Signal(_) | Stop::Refused | Stop::MaxFailures | Stop::Unreached)) => {
+    if let Some((_, exit)) = by_weight.into_iter().find(|(status, _)| count(*status) > 0) {
+        return exit;
+    }
+    let unavailable = count(Status::Unavailable) > 0;
+    let early = match stop {
+        None if !unavailable => return Exit::Ok,
+        Some(Stop::Signal(exit)) => exit,
+        Some(Stop::Deadline) if !unavailable && has_run(counts) => Exit::Timeout,
+        None | Some(Stop::Deadline | Stop::Refused | Stop::MaxFailures | Stop::Unreached) => {
             Exit::Unavailable
         }
-    }
+    };
+    if has_run(counts) && !resumes && !harmless { Exit::Unknown } else { early }
 }
 
 /// To three digits behind the point.
@@ -316,87 +367,4 @@ fn rounded(number: f64) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn tally(statuses: &[Status]) -> Tally {
-        let mut tally = Tally::new();
-        for (line, status) in (1..).zip(statuses) {
-            tally.count(line, *status, "why");
-        }
-        tally
-    }
-
-    #[test]
-    fn the_heaviest_end_counts() {
-        use Status::{Config, Denied, Failed, Interrupted, Ok, Rejected, Unavailable, Unknown, Usage};
-        let signal = Some(Stop::Signal(Exit::Terminated));
-        for (statuses, stop, exit) in [
-            (&[][..], None, Exit::Ok),
-            (&[Ok, Ok], None, Exit::Ok),
-            (&[Ok], signal, Exit::Terminated),
-            (&[Denied, Unknown], signal, Exit::Terminated),
-            (&[Interrupted, Failed], Some(Stop::Signal(Exit::Interrupted)), Exit::Interrupted),
-            (&[Ok, Config, Denied, Unknown], Some(Stop::Refused), Exit::Denied),
-            (&[Unknown, Config], Some(Stop::Refused), Exit::Config),
-            (&[Usage, Rejected, Failed, Unknown], None, Exit::Unknown),
-            (&[Usage, Rejected, Failed, Unavailable], Some(Stop::MaxFailures), Exit::Failed),
-            (&[Unavailable, Usage, Rejected], None, Exit::Rejected),
-            (&[Unavailable, Usage], Some(Stop::Deadline), Exit::Usage),
-            (&[Ok, Unavailable], Some(Stop::Deadline), Exit::Unavailable),
-            (&[Ok, Unavailable], Some(Stop::Unreached), Exit::Unavailable),
-            (&[Ok, Unknown], Some(Stop::Deadline), Exit::Unknown),
-            (&[Ok], Some(Stop::Deadline), Exit::Timeout),
-        ] {
-            assert_eq!(tally(statuses).end(stop, 0).exit(), exit, "{statuses:?} {stop:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_told() {
-        let ok = tally(&[Status::Ok, Status::Ok]).end(None, 3);
-        assert_eq!(ok.report(false, Output::Json), Report::ok(""));
-        assert_eq!(ok.counts(), "2 ok, 3 skipped");
-        let failed = tally(&[Status::Ok, Status::Failed, Status::Unknown]).end(Some(Stop::MaxFailures), 0);
-        assert_eq!(
-            failed.report(false, Output::Json).error.as_deref(),
-            Some(
-                "2 of 3 lines failed: 1 ok, 1 failed, 1 unknown; line 2 is failed: why; ended early after 3 lines: as \
-                 many lines have failed as --max-failures allows"
-            )
-        );
-        let told =
-            tally(&[Status::Ok]).end(Some(Stop::Signal(Exit::Terminated)), 0).report(false, Output::Json);
-        assert_eq!(told.error.as_deref(), Some("ended early after 1 lines: ended by SIGTERM"));
-        assert_eq!(told.exit, Exit::Terminated);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_summary_as_json() {
-        let mut tally = Tally::new();
-        tally.count(1, Status::Ok, "");
-        tally.count(2, Status::Rejected, "why");
-        tally.throttle();
-        (1..=100).for_each(|millis| tally.time(Duration::from_millis(millis)));
-        tokio::time::advance(Duration::from_secs(4)).await;
-        let summary = tally.end(Some(Stop::Deadline), 5);
-        let text = String::from_utf8(summary.report(true, Output::Text).result).unwrap();
-        assert!(text.contains("ended early  --timeout has passed"), "{text}");
-        let result = summary.report(true, Output::Json).result;
-        let json: serde_json::Value = serde_json::from_slice(&result).unwrap();
-        for (key, expected) in [
-            ("lines", 2.0),
-            ("ok", 1.0),
-            ("failed", 1.0),
-            ("skipped", 5.0),
-            ("throttled", 1.0),
-            ("seconds", 4.0),
-            ("per_second", 0.5),
-        ] {
-            assert_eq!(json[key].as_f64(), Some(expected), "{key}");
-        }
-        assert_eq!(json["ended_early"], "timeout");
-        let near = |key: &str, expected: f64| (json[key].as_f64().unwrap() - expected).abs() < 0.1;
-        assert!(near("p50_ms", 50.0) && near("p99_ms", 99.0), "{json}");
-    }
-}
+mod tests;

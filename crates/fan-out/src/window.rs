@@ -1,5 +1,6 @@
 //! The lines between the oldest without an answer and the newest that was taken.
 
+use crate::answer::Taken;
 use std::collections::VecDeque;
 
 /// Finished answers that wait hold at most so many bytes, before no further line is taken.
@@ -17,8 +18,8 @@ pub(crate) struct Window {
 
 #[derive(Debug)]
 enum Slot {
-    /// The line of this number has no answer yet.
-    Open(u64),
+    /// The line has no answer yet.
+    Open(Taken),
     Done(Vec<u8>),
 }
 
@@ -34,7 +35,7 @@ impl Window {
     }
 
     /// Takes a line; its ticket.
-    pub(crate) fn open(&mut self, line: u64) -> u64 {
+    pub(crate) fn open(&mut self, line: Taken) -> u64 {
         self.slots.push_back(Slot::Open(line));
         self.first + self.slots.len() as u64 - 1
     }
@@ -46,6 +47,20 @@ impl Window {
             self.bytes += text.len();
             *slot = Slot::Done(text);
         }
+    }
+
+    /// The line of a ticket that has no answer yet.
+    pub(crate) fn taken(&self, ticket: u64) -> Option<Taken> {
+        let place = ticket.checked_sub(self.first).and_then(|place| usize::try_from(place).ok())?;
+        match self.slots.get(place)? {
+            Slot::Open(taken) => Some(*taken),
+            Slot::Done(_) => None,
+        }
+    }
+
+    /// Number of the first line that has no answer; 1 where all have.
+    pub(crate) fn first_unanswered(&self) -> u64 {
+        self.unanswered().first().map_or(1, |(_, taken)| taken.line)
     }
 
     /// The next answer in the order of the lines, where there is one.
@@ -64,7 +79,7 @@ impl Window {
     }
 
     /// Ticket and line of all that have no answer.
-    pub(crate) fn unanswered(&self) -> Vec<(u64, u64)> {
+    pub(crate) fn unanswered(&self) -> Vec<(u64, Taken)> {
         let tickets = self.first..;
         let open = |(ticket, slot): (u64, &Slot)| match slot {
             Slot::Open(line) => Some((ticket, *line)),
@@ -78,21 +93,25 @@ impl Window {
 mod tests {
     use super::*;
 
+    fn taken(line: u64) -> Taken {
+        Taken { line, digest: None }
+    }
+
     #[test]
     fn answers_come_back_in_order() {
         let mut window = Window::new(3);
-        let tickets: Vec<u64> = [5, 8, 9].into_iter().map(|line| window.open(line)).collect();
+        let tickets: Vec<u64> = [5, 8, 9].into_iter().map(|line| window.open(taken(line))).collect();
         assert!(!window.has_room(0));
         window.close(tickets[1], b"b".to_vec());
         assert_eq!(window.pop(), None);
-        assert_eq!(window.unanswered(), [(tickets[0], 5), (tickets[2], 9)]);
+        assert_eq!(window.unanswered(), [(tickets[0], taken(5)), (tickets[2], taken(9))]);
         window.close(tickets[0], b"a".to_vec());
         assert_eq!(
             [window.pop(), window.pop(), window.pop()],
             [Some(b"a".to_vec()), Some(b"b".to_vec()), None]
         );
         assert!(window.has_room(0));
-        let last = window.open(10);
+        let last = window.open(taken(10));
         window.close(last, b"d".to_vec());
         window.close(tickets[2], b"c".to_vec());
         window.close(tickets[2], b"again".to_vec());
@@ -106,8 +125,8 @@ mod tests {
     #[test]
     fn bytes_are_bounded_wherever_they_wait() {
         let mut window = Window::new(10);
-        window.open(1);
-        let ticket = window.open(2);
+        window.open(taken(1));
+        let ticket = window.open(taken(2));
         window.close(ticket, vec![0; MOST_BYTES - 10]);
         assert!(window.has_room(9) && !window.has_room(10));
     }

@@ -1,6 +1,7 @@
 //! What a job is given: the configuration of its clients, what the user asked for, and the state of the run.
 
 use crate::Binary;
+use crate::call_once::Held;
 use crate::cli::{OnDifference, OnPriorFailure, OnTerminate, Running};
 use crate::env;
 use crate::exit::Exit;
@@ -46,6 +47,7 @@ pub struct Context {
     pub(crate) interrupted: watch::Sender<Option<Exit>>,
     interrupted_at: OnceLock<Instant>,
     taken: OnceLock<UnboundedSender<Exit>>,
+    pub(crate) held: watch::Sender<Held>,
     pub(crate) console: Arc<Console>,
     pub(crate) last_word: Arc<LastWord>,
 }
@@ -68,6 +70,7 @@ impl Context {
         let Parts { binary, sdk, identity, chain, origin, running, started, console, last_word } = parts;
         let (interrupted, interrupted_at, taken) =
             (watch::Sender::new(None), OnceLock::new(), OnceLock::new());
+        let held = watch::Sender::default();
         Self {
             binary,
             sdk,
@@ -79,6 +82,7 @@ impl Context {
             interrupted,
             interrupted_at,
             taken,
+            held,
             console,
             last_word,
         }

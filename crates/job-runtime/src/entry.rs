@@ -26,6 +26,9 @@ use tokio::time::{Instant, sleep, sleep_until};
 /// 10 s, and users were promised an end within 5 s.
 const GRACE: Duration = Duration::from_secs(4);
 
+/// How long a job that holds a call may take to end by itself after a second signal.
+const HURRY: Duration = Duration::from_secs(1);
+
 /// Who a binary is. Made by [`binary!`](crate::binary).
 #[derive(Clone, Copy, Debug)]
 pub struct Binary {
@@ -245,8 +248,9 @@ async fn begin(setup: Setup) -> Result<Context, End> {
     }))
 }
 
-/// Runs the job until it ends or is told to: after the first signal it has [`GRACE`] to end by itself, a second
-/// one ends it at once. A job that has taken the signals ends by itself alone.
+/// Runs the job until it ends or a signal comes: after the first signal it has [`GRACE`] to end by itself, a second
+/// one ends it at once. A job that holds a call which nothing can find again ends by itself, and soon after a second
+/// signal. A job that has taken the signals ends by itself alone.
 async fn race<E: Failure>(
     job: impl Future<Output = Result<Report, E>>,
     mut signal: impl AsyncFnMut() -> Exit,
@@ -268,9 +272,17 @@ async fn race<E: Failure>(
     tokio::select! {
         biased;
         // The exit is the job's own: work that has ended by itself is the result, whenever the signal came.
+        ended = &mut job => return ended.map_or_else(|err| End::failure(&err), End::from),
+        _ = signal() => {}
+        () = ctx.unheld_for(GRACE) => return End::interrupted(told),
+    }
+    if !ctx.hurry() {
+        return End::interrupted(told);
+    }
+    tokio::select! {
+        biased;
         ended = &mut job => ended.map_or_else(|err| End::failure(&err), End::from),
-        _ = signal() => End::interrupted(told),
-        () = sleep(GRACE) => End::interrupted(told),
+        () = sleep(HURRY) => End::error(Exit::Unknown, "ended by a second signal; a call may have run"),
     }
 }
 
@@ -341,7 +353,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn after_a_signal_the_job_may_end_by_itself() {
+    async fn after_a_signal_the_job_s_own_end_counts() {
         let ctx = context(Duration::from_mins(1), None);
         let job = async {
             ctx.cancelled().await;
@@ -383,6 +395,28 @@ mod tests {
         drop(ctx.take_signals());
         let end = race(pending::<Result<Report, Stopped>>(), after(&[1]), &ctx).await;
         assert_eq!(end.exit, Exit::Terminated);
+    }
+
+    /// A second signal is handed to it, and soon ends it.
+    #[tokio::test(start_paused = true)]
+    async fn a_job_that_holds_a_call_ends_by_itself() {
+        for (signals, hurries, expected) in [
+            (&[10][..], true, (Exit::Ok, 40)),
+            (&[10, 1], true, (Exit::Stopped, 11)),
+            (&[10, 1], false, (Exit::Unknown, 12)),
+        ] {
+            let ctx = context(Duration::from_mins(1), None);
+            let begun = Instant::now();
+            let job = async {
+                let holding = ctx.hold();
+                tokio::select! {
+                    () = sleep(Duration::from_secs(40)) => Ok(Report::ok("done")),
+                    () = holding.hurried(), if hurries => Err(Stopped),
+                }
+            };
+            let end = race(job, after(signals), &ctx).await;
+            assert_eq!((end.exit, begun.elapsed().as_secs()), expected);
+        }
     }
 
     #[tokio::test(start_paused = true)]

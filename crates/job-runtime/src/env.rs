@@ -36,6 +36,10 @@ pub(crate) const STEP: &str = "JOB_STEP";
 pub(crate) const CANCEL: &str = "JOB_CANCEL";
 /// What a signal does to the remote work (twin of `--on-terminate`).
 pub(crate) const ON_TERMINATE: &str = "JOB_ON_TERMINATE";
+/// How long to wait for a call in flight after SIGTERM (variable of `--grace-period`).
+pub(crate) const GRACE_PERIOD: &str = "JOB_GRACE_PERIOD";
+/// A second call does no harm (variable of `--repeatable`).
+pub(crate) const REPEATABLE: &str = "JOB_REPEATABLE";
 /// Check and start nothing (twin of `--check`).
 pub(crate) const CHECK: &str = "JOB_CHECK";
 /// Limit of one connection attempt (twin of `--connect-timeout`).

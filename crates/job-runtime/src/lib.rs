@@ -49,9 +49,12 @@
 //! process environment, the set-up of logs or a number of [`Exit`].
 //!
 //! - A call that begins work goes through [`Context::start`], which never sends it twice blindly.
+//! - A call that holds its result and that nothing can find again goes through [`Context::call_once`], which waits on
+//!   after a signal.
 //! - A wait goes through [`Context::poll`], which knows pace, deadline, cancel and patience.
 //! - Any other call is retried by the SDK; its failure becomes a [`CallError`], which knows what it means.
 
+mod call_once;
 mod check;
 pub mod child;
 mod cli;
@@ -79,6 +82,7 @@ mod stop;
 mod telemetry;
 mod time;
 
+pub use call_once::{Abandoned, CallOnce, CallOnceArgs, Holding};
 pub use check::{Check, Survey};
 pub use cli::{OnDifference, OnPriorFailure, OnTerminate, Output, OutputArgs};
 pub use context::{Context, Remote, digest};

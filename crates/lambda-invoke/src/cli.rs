@@ -6,7 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use clap::{Args, ValueEnum};
 use fan_out::BatchArgs;
-use job_runtime::{Expect, Options, OutputArgs, input};
+use job_runtime::{CallOnce, CallOnceArgs, Expect, Options, OutputArgs, input};
 
 use crate::job::{Request, Work};
 use crate::lambda::{Kind, Settings};
@@ -118,6 +118,9 @@ pub struct Cli {
     batch: BatchArgs,
 
     #[command(flatten)]
+    once: CallOnceArgs,
+
+    #[command(flatten)]
     output: OutputArgs,
 }
 
@@ -159,6 +162,9 @@ impl Options for Cli {
                 ));
             }
         }
+        let once = self.once.call_once();
+        // A dry run runs nothing.
+        let once = CallOnce { repeatable: once.repeatable || kind == Kind::DryRun, ..once };
         let payload = self.payload.or(self.payload_file).map(|payload| payload.0);
         let longest = kind.longest_payload();
         if let Some(length) = payload.as_ref().map(Vec::len).filter(|length| *length > longest) {
@@ -185,6 +191,7 @@ impl Options for Cli {
                 log_tail: self.log_tail,
             },
             work,
+            once,
             durable_name: self.durable_execution_name,
             expect: self.expect,
             output_file: self.output_file,

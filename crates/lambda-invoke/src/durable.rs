@@ -28,7 +28,7 @@ const RERUNS: u32 = 100;
 /// First interval between two looks at an execution; some are over in a second, others take a year.
 const POLL_INTERVAL: Duration = Duration::from_secs(2);
 /// How long the end of a run may take once it was told to end. The runtime gives it four seconds.
-pub(crate) const LAST_WORD: Duration = Duration::from_secs(3);
+const LAST_WORD: Duration = Duration::from_secs(3);
 
 /// The name that an execution gets.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -128,7 +128,7 @@ pub(crate) async fn invoke(
 
 /// Whether the name of an invocation without an answer leads the next process to it: the user's does, and one made of
 /// the key where Lambda shows an execution of it.
-pub(crate) async fn settles(call: &Call<'_>, naming: &Naming) -> bool {
+pub(crate) async fn is_findable(call: &Call<'_>, naming: &Naming) -> bool {
     match naming {
         Naming::Plain => false,
         Naming::Given(_) => true,

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Exit, Failure, Place, SinkError};
+use job_runtime::{Abandoned, CallError, Exit, Failure, Place, SinkError};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -99,6 +99,20 @@ pub enum Error {
         /// How long it was waited for.
         timeout: Duration,
     },
+    /// A signal ended the wait for the answer, and a function without a durable execution is not found again.
+    #[error(
+        "function {function}: {why}; it may still be running, and its response is lost; its log: {console}"
+    )]
+    Abandoned {
+        /// The function as the user named it.
+        function: String,
+        /// Address of the function's page.
+        console: String,
+        /// How the wait ended.
+        why: Abandoned,
+        /// What the run ends with.
+        exit: Exit,
+    },
     /// Our wait for a durable execution is over.
     #[error("{what} has not ended within {}: it may well go on", Human(*.timeout))]
     Deadline {
@@ -145,7 +159,7 @@ impl Failure for Error {
                 exit @ (Exit::Rejected | Exit::Denied | Exit::Config) => exit,
                 _ => Exit::Timeout,
             },
-            Self::Interrupted { exit, .. } => *exit,
+            Self::Interrupted { exit, .. } | Self::Abandoned { exit, .. } => *exit,
             Self::Sink(error) => error.exit(),
             Self::Batch(error) => error.exit(),
         }
@@ -164,6 +178,7 @@ impl Failure for Error {
             Self::Usage(_)
             | Self::Region { .. }
             | Self::NoAnswer { .. }
+            | Self::Abandoned { .. }
             | Self::Deadline { .. }
             | Self::Interrupted { .. }
             | Self::Sink(_) => None,

@@ -2,20 +2,18 @@
 
 use std::cell::Cell;
 use std::path::PathBuf;
-use std::pin::pin;
 
 use aws_sdk_lambda::Client;
-use fan_out::{Batch, Item};
+use fan_out::Batch;
 use job_runtime::{
-    ALWAYS, CallError, Check, Context, Details, Effect, Exit, Expect, OnTerminate, Open, Output, Remote,
-    Report, Sink, Survey, aligned, json, percent_encoded,
+    ALWAYS, Abandoned, CallError, CallOnce, Check, Context, Details, Effect, Exit, Expect, OnTerminate, Open,
+    Output, Remote, Report, Sink, Survey, aligned, json, percent_encoded,
 };
 use serde::Serialize;
-use tokio::time::{sleep, sleep_until};
 
 use crate::answer::{self, Answer};
-use crate::cli::check_json;
-use crate::durable::{self, LAST_WORD, Naming, says_not_durable};
+use crate::batch;
+use crate::durable::{self, Naming};
 use crate::error::Error;
 use crate::lambda::{Function, INVOKE, Kind, Part, Settings};
 use crate::target::Target;
@@ -26,6 +24,7 @@ pub struct Request {
     pub(crate) target: Target,
     pub(crate) settings: Settings,
     pub(crate) work: Work,
+    pub(crate) once: CallOnce,
     pub(crate) durable_name: Option<String>,
     pub(crate) expect: Option<Expect>,
     pub(crate) output_file: Option<PathBuf>,
@@ -56,6 +55,15 @@ impl Call<'_> {
     /// A failed invocation of which nothing more can be learnt.
     pub(crate) fn error(&self, source: CallError, name: Option<&str>) -> Error {
         let function = self.function.target.to_string();
+        if let (Effect::NotStarted, Exit::Unavailable, Some(exit)) =
+            (source.effect(), source.exit(), self.ctx.interruption())
+        {
+            // The signal came in the pause between two attempts.
+            return Error::Interrupted {
+                exit,
+                what: format!("function {function} was not invoked: {source}"),
+            };
+        }
         match (source.effect(), source.code(), name) {
             (Effect::MayHaveStarted, ..) => {
                 Error::Unknown { function, console: self.console.clone(), source }
@@ -72,7 +80,7 @@ impl Call<'_> {
 
     /// What becomes of a function that nobody can stop.
     pub(crate) fn left(&self) -> String {
-        format!("function {} may go on, and its answer is lost", self.function.target)
+        format!("function {} may still be running, and its response is lost", self.function.target)
     }
 }
 
@@ -104,7 +112,7 @@ pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -
     let naming = Naming::new(request.durable_name.as_deref(), ctx);
     ctx.remember(Remote { id: target.to_string(), state: None, console: Some(call.console.clone()) });
     match &request.work {
-        Work::Batch(batch) => run_batch(&call, batch, request, &naming, ctx).await,
+        Work::Batch(batch) => batch::run(&call, batch, request, &naming, ctx).await,
         Work::Stream(payload) => stream(&call, payload.as_deref(), request, ctx).await,
         Work::One(payload) => one(&call, payload.as_deref(), request, naming, ctx).await,
     }
@@ -121,10 +129,24 @@ async fn one(
     let sink = open(request).map_err(Error::Usage)?;
     let naming = durable::settle_name(call, naming, ctx).await.map_err(|source| Error::Lookup { source })?;
     let nameless = Cell::new(false);
+    // The answer of a function that is waited for, else that of its durable execution.
+    let (mut file, sink) = match request.settings.kind {
+        Kind::RequestResponse => (sink, None),
+        Kind::Event | Kind::DryRun => (None, sink),
+    };
+    let written = file.is_some();
     // Boxed, as in the runtime: the futures of SDK calls are large, and would be carried in every frame above.
-    let invoking = Box::pin(durable::invoke(call, payload, &naming, &nameless, ctx));
+    let invoking = Box::pin(async {
+        let answer = durable::invoke(call, payload, &naming, &nameless, ctx).await?;
+        // A part of the wait: until the answer has been written, a signal would lose it.
+        if let Some(mut file) = file.take() {
+            file.write(&answer.payload).await?;
+            file.finish().await?;
+        }
+        Ok(answer)
+    });
     let sent_as = || if nameless.get() { &Naming::Plain } else { &naming };
-    let answer = awaited(invoking, call, sent_as, ctx).await?;
+    let answer = awaited(invoking, call, sent_as, request.once, ctx).await?;
     if let Some(id) = answer.durable_execution.as_ref().or(answer.request_id.as_ref()) {
         let state = answer.function_error.clone();
         ctx.remember(Remote { id: id.clone(), state, console: Some(call.console.clone()) });
@@ -144,9 +166,11 @@ async fn one(
             show_stack(failure.as_ref().map_or(&[], |failure| &failure.stack));
             let not_evaluated = failure.as_ref().is_some_and(|failure| failure.not_evaluated);
             let failure = failure.map(|failure| (Exit::Failed, failure.error));
-            let show =
-                if request.settings.kind == Kind::RequestResponse { Show::Payload } else { Show::Facts };
-            let report = finish(call, &answer, failure, not_evaluated, show, sink, request).await?;
+            let show = match request.settings.kind {
+                Kind::RequestResponse if !written => Show::Payload,
+                _ => Show::Facts,
+            };
+            let report = finish(call, &answer, failure, not_evaluated, show, None, request).await?;
             Ok(report.with_expect_not_evaluated(not_evaluated))
         }
     }
@@ -164,7 +188,7 @@ async fn stream(
     }
     let to_file = request.output_file.is_some();
     let mut sink = open(request).map_err(Error::Usage)?.unwrap_or_else(Sink::stdout);
-    let streaming = async {
+    let streaming = async move {
         let send = async || call.function.stream(payload, ctx).await;
         let begun = ctx.start_until(INVOKE, ctx.deadline(), send).await;
         let mut streamed = begun.map_err(|error| call.error(error, None))?;
@@ -189,115 +213,72 @@ async fn stream(
                         (Exit::Failed, format!("function {} failed: {code}: {what}", call.function.target))
                     });
                     answer.log_tail = log_tail;
+                    sink.finish().await?;
                     return Ok((answer, failure));
                 }
                 None => return Err(cut("the answer ended without saying so".to_owned())),
             }
         }
     };
-    let (answer, failure) = awaited(Box::pin(streaming), call, || &Naming::Plain, ctx).await?;
-    sink.finish().await?;
+    let (answer, failure) = awaited(Box::pin(streaming), call, || &Naming::Plain, request.once, ctx).await?;
     let show = if to_file { Show::Facts } else { Show::Nothing };
     finish(call, &answer, failure, false, show, None, request).await
 }
 
-/// One invocation for each line.
-async fn run_batch(
-    call: &Call<'_>,
-    batch: &Batch,
-    request: &Request,
-    naming: &Naming,
-    ctx: &Context,
-) -> Result<Report, Error> {
-    let sink = batch.sink(request.output_file.as_deref()).map_err(Error::Usage)?;
-    // Whether the function is durable, once Lambda has shown it.
-    let durable = Cell::new(None);
-    let sent = |error| CallError::new(INVOKE, &error);
-    let invoke = async |item: &Item| {
-        let (line, payload) = (item.line, Some(item.text.as_slice()));
-        let name = if durable.get() == Some(false) { Naming::Plain } else { naming.numbered(line) };
-        let name = durable::settle_name(call, name, ctx).await?;
-        let answer = match call.function.invoke(payload, name.name(), ctx).await.map_err(sent) {
-            Err(error)
-                if durable.get() != Some(true)
-                    && matches!(name, Naming::Key(_))
-                    && says_not_durable(&error) =>
-            {
-                // Several lines may be on their way before the first of them is told.
-                durable.set(Some(false));
-                call.function.invoke(payload, None, ctx).await.map_err(sent)?
-            }
-            answer => answer?,
-        };
-        if answer.durable_execution.is_some() {
-            durable.set(Some(true));
-        }
-        let failure = judge(call, &answer, request.expect.as_ref()).map(|failure| {
-            let Failure { error, kind, stack, not_evaluated } = failure;
-            let detail = kind.map(|kind| serde_json::json!({ "function_error": kind, "stack": stack }));
-            fan_out::Failed { error, detail, not_evaluated }
-        });
-        Ok(fan_out::Answer { failure, request_id: answer.request_id, payload: answer.payload })
-    };
-    let summary = fan_out::run(batch, sink, ctx, check_json, invoke).await?;
-    Ok(summary.report(request.output_file.is_some(), request.output))
-}
-
-/// Waits for `calling` until it has ended, `--timeout` has passed, or the run was told to end and has had its time.
+/// Waits for `calling` until it has ended, `--timeout` has passed, or a signal has come and it has had its time.
 /// `naming` tells by which name the invocation in flight is found again.
 async fn awaited<'n, T>(
     calling: impl Future<Output = Result<T, Error>>,
     call: &Call<'_>,
     naming: impl Fn() -> &'n Naming,
+    once: CallOnce,
     ctx: &Context,
 ) -> Result<T, Error> {
-    let mut calling = pin!(calling);
-    tokio::select! {
-        biased;
-        ended = &mut calling => return ended,
-        () = sleep_until(ctx.deadline()) => {
-            let (function, timeout) = (call.function.target.to_string(), ctx.elapsed());
-            return Err(if durable::settles(call, naming()).await {
-                Error::Deadline { what: format!("function {function}"), timeout }
-            } else {
-                Error::NoAnswer { function, console: call.console.clone(), timeout }
-            });
+    let findable = async || durable::is_findable(call, naming()).await;
+    let why = match ctx.call_once(once, calling, findable).await {
+        Ok(ended) => return ended,
+        Err(why) => why,
+    };
+    let function = call.function.target.to_string();
+    Err(match why {
+        Abandoned::Deadline { findable: true } => {
+            Error::Deadline { what: format!("function {function}"), timeout: ctx.elapsed() }
         }
-        () = ctx.cancelled() => {}
-    }
-    let exit = ctx.interruption().unwrap_or(Exit::Terminated);
-    if let (Some(name), OnTerminate::Cancel) = (naming().name(), ctx.on_terminate()) {
-        return Err(Error::Interrupted { exit, what: durable::stop_named(call, name).await });
-    }
-    // Nobody can stop a plain function; its answer may be near.
-    tokio::select! {
-        biased;
-        ended = &mut calling => ended,
-        () = sleep(LAST_WORD) => {
-            let what = match naming().name() {
-                None => call.left(),
-                Some(_) => format!(
-                    "function {} may go on; if it is durable, the next process with the same key takes over",
-                    call.function.target
+        Abandoned::Deadline { findable: false } => {
+            Error::NoAnswer { function, console: call.console.clone(), timeout: ctx.elapsed() }
+        }
+        Abandoned::NotSent { signal } => {
+            Error::Interrupted { exit: signal, what: format!("function {function} was not invoked") }
+        }
+        Abandoned::Signal { findable: false, exit, .. } => {
+            Error::Abandoned { function, console: call.console.clone(), why, exit }
+        }
+        Abandoned::Signal { findable: true, exit, .. } => {
+            let name = naming().name().unwrap_or_default();
+            let what = match ctx.on_terminate() {
+                OnTerminate::Cancel => durable::stop_named(call, name).await,
+                OnTerminate::Detach => format!(
+                    "the durable execution {name} of function {function} is still running; the next process with the \
+                     same key resumes waiting for it"
                 ),
             };
-            Err(Error::Interrupted { exit, what })
+            Error::Interrupted { exit, what }
         }
-    }
+    })
 }
 
 /// Why an answer is none to be content with.
-struct Failure {
-    error: String,
+pub(crate) struct Failure {
+    pub(crate) error: String,
     /// `Handled` or `Unhandled`, where the function said so itself.
-    kind: Option<String>,
-    stack: Vec<String>,
+    pub(crate) kind: Option<String>,
+    pub(crate) stack: Vec<String>,
     /// Whether the function succeeded, and the condition is neither true nor false of its response.
-    not_evaluated: bool,
+    pub(crate) not_evaluated: bool,
 }
 
 /// Whether the answer is one to be content with.
-fn judge(call: &Call<'_>, answer: &Answer, expect: Option<&Expect>) -> Option<Failure> {
+pub(crate) fn judge(call: &Call<'_>, answer: &Answer, expect: Option<&Expect>) -> Option<Failure> {
     let target = call.function.target;
     let Some(kind) = &answer.function_error else {
         let judged = expect?.judge(&answer.payload);

@@ -41,9 +41,10 @@
 //! returned), 10 for a function error, 11 for a durable execution that somebody stopped, 65 where there is no such
 //! function or Lambda refuses the request, 75 where it could not be reached or was throttled to the end, 79 where
 //! `--timeout` ended the wait for a durable execution that the next process finds again, 80 where the answer was lost
-//! or did not come in time, and nothing finds it again.
+//! or did not come in time (after SIGTERM within `--grace-period`), and nothing finds it again.
 
 mod answer;
+mod batch;
 mod cli;
 mod durable;
 mod error;

@@ -14,6 +14,8 @@ pub(crate) struct Target {
     pub(crate) name: String,
     /// The region, where an ARN says it.
     pub(crate) region: Option<String>,
+    /// The account, where it is said.
+    pub(crate) account: Option<String>,
 }
 
 impl FromStr for Target {
@@ -30,11 +32,11 @@ impl FromStr for Target {
             [front @ .., "function", name, qualifier] => (&parts[..=front.len()], name, Some(qualifier)),
             _ => return Err(FORM.to_owned()),
         };
-        let region = match front {
-            [] | ["function"] => None,
-            [account, _] if is_account(account) => None,
+        let (region, account) = match front {
+            [] | ["function"] => (None, None),
+            [account, _] if is_account(account) => (None, Some(*account)),
             ["arn", _, "lambda", region, account, _] if is_account(account) && !region.is_empty() => {
-                Some(*region)
+                (Some(*region), Some(*account))
             }
             _ => return Err(FORM.to_owned()),
         };
@@ -51,6 +53,7 @@ impl FromStr for Target {
             qualifier: qualifier.map(self::qualifier).transpose()?,
             name: name.to_owned(),
             region: region.map(str::to_owned),
+            account: account.map(str::to_owned),
         })
     }
 }

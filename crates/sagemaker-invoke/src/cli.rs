@@ -36,8 +36,9 @@ enum WorkArgs {
     /// Takes one of --body, --body-file and --batch. A model must answer within 60 s. A request without a clear answer
     /// is not sent again: it ends with exit code 80.
     ///
-    /// An answer that nobody waits for is lost, so that --no-wait is refused. It cannot be found again either, so that
-    /// an idempotency key settles nothing; a batch is taken up again with --resume.
+    /// An answer that nobody waits for is lost, so that --no-wait is refused. It cannot be found again either: an
+    /// idempotency key changes nothing but names. After SIGTERM the answer is waited for within --grace-period; without
+    /// one the exit code is 80. A batch is resumed with --resume.
     #[command(after_help = "\
 Examples:
   Ask a model for one answer:

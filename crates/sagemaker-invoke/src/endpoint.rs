@@ -5,14 +5,14 @@ mod check;
 mod send;
 mod stream;
 
-use std::cell::Cell;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use fan_out::Batch;
-use job_runtime::{CallError, Context, Effect, Open, Output, Place, Remote, Report, Sink, aligned, json};
+use job_runtime::{
+    Abandoned, CallError, CallOnce, Context, Effect, Open, Output, Place, Remote, Report, Sink, aligned, json,
+};
 use serde::Serialize;
-use tokio::time::sleep_until;
 
 use self::send::{Endpoint, Reply};
 use crate::error::{EndpointError, Error, ModelFailure};
@@ -27,6 +27,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(3);
 pub(crate) struct Request {
     pub(crate) call: Call,
     pub(crate) input: Input,
+    /// What a signal means for a request that is with the model.
+    pub(crate) once: CallOnce,
     /// Where the answer goes, if not to stdout.
     pub(crate) output_file: Option<PathBuf>,
 }
@@ -75,7 +77,7 @@ pub(crate) struct About {
 /// # Errors
 /// Everything but an answer of the model.
 pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) -> Result<Report, Error> {
-    let Request { call, input, output_file } = request;
+    let Request { call, input, once, output_file } = request;
     if ctx.check() {
         return Ok(check::check(call, output, ctx));
     }
@@ -90,14 +92,16 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
         state: None,
         console: Some(console(&place, &call.endpoint_name)),
     });
-    let run = Invocation { call, place: &place, ctx, in_flight: Cell::new(false) };
+    let run = Invocation { call, place: &place, ctx, once: *once };
     // A batch's file may be one to append to.
     let single = !matches!(input, Input::Batch(_));
     let file = open(output_file.as_deref().filter(|_| single)).map_err(|problem| Error::Input { problem })?;
     match input {
         Input::Single(body) => run.single(body, file, output).await,
         Input::Stream(body) => run.stream(body, file, output).await,
-        Input::Batch(lines) => Box::pin(batch::run(lines, call, output_file.as_deref(), output, ctx)).await,
+        Input::Batch(lines) => {
+            Box::pin(batch::run(lines, call, *once, output_file.as_deref(), output, ctx)).await
+        }
     }
 }
 
@@ -117,89 +121,71 @@ struct Invocation<'a> {
     call: &'a Call,
     place: &'a Place,
     ctx: &'a Context,
-    /// Whether a request may be with the model.
-    in_flight: Cell<bool>,
+    once: CallOnce,
 }
 
 impl Invocation<'_> {
     /// One request, one answer.
-    async fn single(&self, body: &Body, file: Option<Sink>, output: Output) -> Result<Report, Error> {
+    async fn single(&self, body: &Body, mut file: Option<Sink>, output: Output) -> Result<Report, Error> {
         let endpoint = Endpoint::new(self.call, send::ANSWER_LIMIT, self.ctx);
         let asking = async {
             let deadline = self.ctx.deadline();
-            let ask = async || self.flying(endpoint.send(body.bytes())).await;
+            let ask = async || endpoint.send(body.bytes()).await;
             let asked = self.ctx.start_until(send::INVOKE, deadline, ask).await;
-            Ok(asked.map_err(|source| self.failed(source))?)
+            let (body, about) = match asked.map_err(|source| self.failed(source))? {
+                Reply::Answer { body, about } => (body, about),
+                Reply::Failed(failure) => return Err(self.model(failure).into()),
+            };
+            // A part of the wait: until the answer has been written, a signal would lose it.
+            let Some(mut file) = file.take() else { return Ok(Report::ok("").with_bytes(body)) };
+            file.write(&body).await?;
+            file.finish().await?;
+            Ok(Report::ok(self.told(&about, body.len() as u64, output)))
         };
-        let (body, about) = match self.patiently(asking).await? {
-            Reply::Answer { body, about } => (body, about),
-            Reply::Failed(failure) => return Err(self.model(failure).into()),
-        };
-        let bytes = body.len() as u64;
-        match file {
-            None => Ok(Report::ok("").with_bytes(body)),
-            Some(mut file) => {
-                file.write(&body).await?;
-                file.finish().await?;
-                Ok(Report::ok(self.told(&about, bytes, output)))
-            }
-        }
+        self.awaited(asking).await
     }
 
     /// One request, an answer in parts: each is handed on as it comes.
-    async fn stream(&self, body: &Body, mut file: Option<Sink>, output: Output) -> Result<Report, Error> {
+    async fn stream(&self, body: &Body, file: Option<Sink>, output: Output) -> Result<Report, Error> {
         let endpoint = Endpoint::new(self.call, stream::ANSWER_LIMIT, self.ctx);
-        let mut stdout = Sink::stdout();
-        let bytes = Cell::new(0);
-        let sink = file.as_mut().unwrap_or(&mut stdout);
-        let asking = async {
+        let to_file = file.is_some();
+        let mut sink = file.unwrap_or_else(Sink::stdout);
+        let mut bytes = 0;
+        let asking = async move {
             let deadline = self.ctx.deadline();
-            let ask = async || self.flying(endpoint.open(body.bytes())).await;
+            let ask = async || endpoint.open(body.bytes()).await;
             let opened = self.ctx.start_until(stream::INVOKE, deadline, ask).await;
             let mut answer = match opened.map_err(|source| self.failed(source))? {
                 stream::Reply::Answer(answer) => answer,
                 stream::Reply::Failed(failure) => return Err(self.model(failure).into()),
             };
-            self.in_flight.set(true);
-            while let Some(part) = answer.next().await.map_err(|broken| self.broken(broken, bytes.get()))? {
+            while let Some(part) = answer.next().await.map_err(|broken| self.broken(broken, bytes))? {
                 sink.write(part.as_ref()).await?;
                 sink.flush().await?;
-                bytes.set(bytes.get() + part.as_ref().len() as u64);
+                bytes += part.as_ref().len() as u64;
             }
-            Ok(answer.about)
+            sink.finish().await?;
+            Ok(Report::ok(if to_file { self.told(&answer.about, bytes, output) } else { String::new() }))
         };
-        let about = self.patiently(asking).await?;
-        match file {
-            None => Ok(Report::ok("")),
-            Some(file) => {
-                file.finish().await?;
-                Ok(Report::ok(self.told(&about, bytes.get(), output)))
-            }
-        }
+        self.awaited(asking).await
     }
 
-    /// Keeps [`in_flight`](Self::in_flight) while a request is under way.
-    async fn flying<T>(&self, sending: impl Future<Output = T>) -> T {
-        self.in_flight.set(true);
-        let sent = sending.await;
-        self.in_flight.set(false);
-        sent
-    }
-
-    /// Waits for `asking` until `--timeout` is over, and after a signal for [`PATIENCE`] more.
-    async fn patiently<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
-        let endpoint = || self.call.endpoint_name.clone();
-        let in_flight = || self.in_flight.get();
-        tokio::select! {
-            biased;
-            asked = Box::pin(asking) => asked,
-            exit = self.ctx.out_of_patience(PATIENCE) => {
-                Err(EndpointError::interrupted(&endpoint(), exit, in_flight()).into())
+    /// Waits for `asking` until `--timeout` is over, or a signal has come and it has had its time.
+    async fn awaited<T>(&self, asking: impl Future<Output = Result<T, Error>>) -> Result<T, Error> {
+        // No key finds what a model has answered.
+        let findable = async || false;
+        let why = match self.ctx.call_once(self.once, Box::pin(asking), findable).await {
+            Ok(asked) => return asked,
+            Err(why) => why,
+        };
+        let endpoint = self.call.endpoint_name.clone();
+        Err(match why {
+            Abandoned::Deadline { .. } => {
+                EndpointError::NoAnswer { endpoint, timeout: self.ctx.elapsed() }.into()
             }
-            () = sleep_until(self.ctx.deadline()) => {
-                Err(EndpointError::NoAnswer { endpoint: endpoint(), timeout: self.ctx.elapsed() }.into())
-            }
-        }
+            Abandoned::NotSent { signal } => EndpointError::not_sent(&endpoint, signal).into(),
+            Abandoned::Signal { exit, .. } => EndpointError::Abandoned { endpoint, why, exit }.into(),
+        })
     }
 
     /// What a failed call means.
@@ -208,7 +194,7 @@ impl Invocation<'_> {
         match (source.effect(), self.ctx.interruption()) {
             (Effect::MayHaveStarted, _) => EndpointError::Unclear { endpoint, source },
             // The signal came in the pause between two attempts.
-            (Effect::NotStarted, Some(exit)) => EndpointError::interrupted(&endpoint, exit, false),
+            (Effect::NotStarted, Some(exit)) => EndpointError::not_sent(&endpoint, exit),
             (Effect::NotStarted | Effect::Refused, _) => {
                 EndpointError::NotInvoked { endpoint, place: self.place.clone(), source }
             }

@@ -1,5 +1,6 @@
 use super::*;
 use crate::answer::{Again, Failed};
+use crate::earlier::{Done, Earlier};
 use crate::selection::Shard;
 use job_runtime::Open;
 use std::cell::Cell;
@@ -19,6 +20,12 @@ struct Trial {
     max_failures: Option<u64>,
     selection: Selection,
     told: Option<(Duration, Told)>,
+    /// A second signal, so long after the first.
+    second: Option<Duration>,
+    resumes: bool,
+    repeatable: bool,
+    /// The next run finds the work of a line by its key.
+    findable: bool,
     /// How often it was shown how far it is.
     shown: Rc<Cell<u64>>,
 }
@@ -32,6 +39,15 @@ struct Outcome {
 impl Outcome {
     fn summary(&self) -> &Summary {
         self.summary.as_ref().unwrap()
+    }
+
+    /// The answers without their digests, which are tested apart.
+    fn plain(&self) -> String {
+        let line = |line: &str| match line.split_once(r#","digest":""#) {
+            Some((before, after)) => format!("{before}{}\n", &after[33..]),
+            None => format!("{line}\n"),
+        };
+        self.text.lines().map(line).collect()
     }
 
     /// The answers as `line:status`.
@@ -58,8 +74,12 @@ impl Trial {
             lines: Lines::new(Box::new(input), 100),
             concurrency: 16,
             max_failures: None,
-            selection: Selection::new(Shard::WHOLE),
+            selection: Selection::new(Shard::WHOLE, false),
             told: None,
+            second: None,
+            resumes: true,
+            repeatable: false,
+            findable: false,
             shown: Rc::default(),
         }
     }
@@ -82,31 +102,63 @@ impl Trial {
         path: &Path,
         call: impl AsyncFn(&Item) -> Result<Answer, Refusal>,
     ) -> Result<Summary, Error> {
-        let Self { lines, concurrency, max_failures, selection, told, shown } = self;
+        let Self {
+            lines,
+            concurrency,
+            max_failures,
+            selection,
+            told,
+            second,
+            resumes,
+            repeatable,
+            findable,
+            shown,
+        } = self;
         let sink = Sink::file(path, Open::Replace).unwrap();
         let check = |line: &[u8]| if line == b"unfit" { Err("it is unfit".to_owned()) } else { Ok(()) };
-        let told = async {
+        let deadline = match told {
+            Some((after, Told::Deadline)) => Instant::now() + after,
+            _ => Instant::now() + MINUTE * 600,
+        };
+        let first = async {
             match told {
-                Some((after, who)) => {
+                Some((after, Told::Signal(exit))) => {
                     sleep(after).await;
-                    who
+                    exit
                 }
+                _ => pending().await,
+            }
+        };
+        let begun = Instant::now();
+        let second = async {
+            match told.zip(second) {
+                Some(((after, _), later)) => sleep_until(begun + after + later).await,
                 None => pending().await,
             }
         };
-        drive(
-            Work { lines, selection, sink, concurrency, max_failures, earlier_not_evaluated: 0 },
-            check,
-            call,
-            told,
-            Progress {
-                every: MINUTE,
-                show: |_: &Tally, _| shown.set(shown.get() + 1),
-                done: |_: &Summary| {},
-            },
-        )
-        .await
+        let work = Work {
+            lines,
+            selection,
+            target: target(),
+            concurrency,
+            max_failures,
+            deadline,
+            once: CallOnce { grace_period: secs(25), repeatable },
+            resumes,
+            has_expect: false,
+        };
+        let progress = Progress {
+            every: MINUTE,
+            show: |_: &Tally, _| shown.set(shown.get() + 1),
+            done: |_: &Summary| {},
+        };
+        let service = Service { check, call, findable: async |_| findable };
+        drive(work, sink, service, Signals { first, second }, progress).await
     }
+}
+
+fn target() -> Target {
+    Target::new(&"t")
 }
 
 fn secs(seconds: u64) -> Duration {
@@ -145,7 +197,7 @@ async fn answers_are_in_order_and_calls_are_bounded() {
     let ran = Trial::of(500).run(call).await;
     let expected: Vec<String> =
         (1..=500).map(|line| format!(r#"{{"line":{line},"status":"ok","payload":{line}}}"#)).collect();
-    assert_eq!(ran.text.lines().collect::<Vec<_>>(), expected);
+    assert_eq!(ran.plain().lines().collect::<Vec<_>>(), expected);
     assert_eq!(most.get(), 16);
     let json = ran.json();
     assert_eq!((json["lines"].as_u64(), ran.summary().exit()), (Some(500), Exit::Ok));
@@ -270,29 +322,31 @@ async fn too_many_failures_end_the_batch() {
 
 #[tokio::test(start_paused = true)]
 async fn a_denial_ends_the_batch() {
-    for (status, exit) in [(Status::Denied, Exit::Denied), (Status::Config, Exit::Config)] {
+    for (status, fails, exit) in [
+        (Status::Denied, false, Exit::Denied),
+        (Status::Config, false, Exit::Config),
+        (Status::Denied, true, Exit::Failed),
+    ] {
         let call = async |item: &Item| {
             sleep(Duration::from_millis(item.line)).await;
             match item.line {
                 5 => refusal(status, None),
-                6 => Ok(failed()),
+                6 if fails => Ok(failed()),
                 7 => throttled(),
                 _ => echo(item),
             }
         };
         let ran = Trial { concurrency: 4, ..Trial::of(1000) }.run(call).await;
         let denied = format!("5:{}", status.word());
-        assert_eq!(
-            ran.statuses(),
-            ["1:ok", "2:ok", "3:ok", "4:ok", &denied, "6:failed", "7:unavailable", "8:ok"]
-        );
+        let sixth = if fails { "6:failed" } else { "6:ok" };
+        assert_eq!(ran.statuses(), ["1:ok", "2:ok", "3:ok", "4:ok", &denied, sixth, "7:unavailable", "8:ok"]);
         assert_eq!((ran.summary().exit(), ran.json()["ended_early"].as_str()), (exit, Some("refused")));
     }
 }
 
-/// Told to end after ten seconds, with these calls in flight: one that ends in time, one that does not, and one
-/// that is throttled.
-async fn told(who: Told) -> Outcome {
+/// Ended after ten seconds, with these calls in flight: one that ends in time, one that does not, and one that is
+/// throttled. It ends after so many seconds.
+async fn told(trial: Trial, who: Told, seconds: u64) -> Outcome {
     let call = async |item: &Item| {
         match item.line {
             1 => sleep(secs(12)).await,
@@ -310,40 +364,76 @@ async fn told(who: Told) -> Outcome {
         echo(item)
     };
     let begun = Instant::now();
-    let ran = Trial { concurrency: 5, told: Some((secs(10), who)), ..Trial::of(100) }.run(call).await;
-    assert_eq!(begun.elapsed(), secs(13));
+    let ran = Trial { concurrency: 5, told: Some((secs(10), who)), ..trial }.run(call).await;
+    assert_eq!(begun.elapsed(), secs(seconds));
     ran
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_leaves_a_truthful_part() {
-    let ran = told(Told::Signal(Exit::Terminated)).await;
-    assert_eq!(ran.statuses()[..3], ["1:ok", "2:interrupted", "3:ok"]);
-    assert!(ran.statuses()[3..].iter().any(|status| status == "4:unavailable"), "{:?}", ran.statuses());
-    assert!(ran.statuses().len() < 20, "no line was taken after the signal");
+async fn a_signal_leaves_what_is_unknown() {
+    for (exit, resumes, repeatable, seconds, expected) in [
+        (Exit::Terminated, true, false, 35, Exit::Terminated),
+        (Exit::Interrupted, true, false, 13, Exit::Interrupted),
+        (Exit::Terminated, false, false, 35, Exit::Unknown),
+        (Exit::Interrupted, false, false, 13, Exit::Unknown),
+        (Exit::Terminated, false, true, 35, Exit::Terminated),
+    ] {
+        let trial = Trial { resumes, repeatable, ..Trial::of(100) };
+        let ran = told(trial, Told::Signal(exit), seconds).await;
+        assert_eq!(ran.statuses()[..3], ["1:ok", "2:unknown", "3:ok"]);
+        assert!(ran.statuses()[3..].iter().any(|status| status == "4:unavailable"), "{:?}", ran.statuses());
+        assert!(ran.statuses().len() < 20, "no line was taken after the signal");
+        assert_eq!((ran.summary().exit(), ran.json()["ended_early"].as_str()), (expected, Some("signal")));
+        assert!(ran.text.contains("it may have run"), "{}", ran.text);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_signal_leaves_it_at_once() {
+    for (repeatable, expected) in [(false, Exit::Unknown), (true, Exit::Terminated)] {
+        let trial = Trial { second: Some(secs(1)), repeatable, ..Trial::of(100) };
+        let ran = told(trial, Told::Signal(Exit::Terminated), 11).await;
+        assert_eq!(ran.statuses()[..3], ["1:unknown", "2:unknown", "3:ok"]);
+        assert_eq!(ran.summary().exit(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_the_key_finds_is_not_unknown() {
+    for (who, seconds, expected) in [
+        (Told::Signal(Exit::Terminated), 35, Exit::Terminated),
+        // Lines that were throttled are left.
+        (Told::Deadline, 13, Exit::Unavailable),
+    ] {
+        let trial = Trial { findable: true, resumes: false, ..Trial::of(100) };
+        let ran = told(trial, who, seconds).await;
+        assert_eq!(ran.statuses()[..3], ["1:ok", "2:interrupted", "3:ok"]);
+        assert_eq!(ran.summary().exit(), expected);
+    }
+    let lost = async |_: &Item| refusal(Status::Unknown, None);
+    let ran = Trial { findable: true, resumes: false, ..Trial::of(2) }.run(lost).await;
     assert_eq!(
-        (ran.summary().exit(), ran.json()["ended_early"].as_str()),
-        (Exit::Terminated, Some("signal"))
+        (ran.statuses(), ran.summary().exit()),
+        (vec!["1:unavailable".to_owned(), "2:unavailable".to_owned()], Exit::Unavailable)
     );
-    assert!(ran.text.contains("it may have run"), "{}", ran.text);
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_deadline_leaves_what_is_unknown() {
-    let ran = told(Told::Deadline).await;
+    let ran = told(Trial::of(100), Told::Deadline, 13).await;
     assert_eq!(ran.statuses()[..3], ["1:ok", "2:unknown", "3:ok"]);
     assert_eq!((ran.summary().exit(), ran.json()["ended_early"].as_str()), (Exit::Unknown, Some("timeout")));
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_signal_is_told_before_any_other_end() {
+async fn a_failure_is_told_before_the_signal() {
     let call = async |item: &Item| {
         sleep(secs(if item.line == 1 { 5 } else { 12 })).await;
         Ok(failed())
     };
     let told = Some((secs(10), Told::Signal(Exit::Interrupted)));
     let ran = Trial { told, max_failures: Some(1), ..Trial::of(100) }.run(call).await;
-    assert_eq!((ran.statuses().len(), ran.summary().exit()), (16, Exit::Interrupted));
+    assert_eq!((ran.statuses().len(), ran.summary().exit()), (16, Exit::Failed));
 }
 
 #[tokio::test(start_paused = true)]
@@ -365,7 +455,7 @@ async fn odd_lines() {
     input.extend(b"\n\xff\xfe\nlast");
     let ran = Trial::new(input).run(async |item: &Item| echo(item)).await;
     assert_eq!(
-        ran.text,
+        ran.plain(),
         concat!(
             "{\"line\":1,\"status\":\"ok\",\"payload\":\"a\"}\n",
             "{\"line\":4,\"status\":\"usage\",\"error\":\"it is unfit\"}\n",
@@ -374,20 +464,23 @@ async fn odd_lines() {
             "{\"line\":7,\"status\":\"ok\",\"payload\":\"last\"}\n",
         )
     );
-    assert_eq!(ran.summary().exit(), Exit::Usage);
+    assert_eq!(ran.summary().exit(), Exit::Failed);
     let ran = Trial::new("").run(async |item: &Item| echo(item)).await;
     assert_eq!((ran.text.as_str(), ran.summary().exit()), ("", Exit::Ok));
 }
 
 #[tokio::test(start_paused = true)]
 async fn lines_that_are_done_are_skipped() {
-    let mut selection = Selection::new(Shard::new(1, 2).unwrap());
-    for line in [2, 3, 6] {
-        selection.leave_out(line);
+    let mut earlier = Earlier::default();
+    for (line, status) in [("2", Done::Ok), ("3", Done::Ok), ("6", Done::Ok), ("8", Done::Unknown)] {
+        earlier.note(target().digest(line.as_bytes()), 1, status);
     }
+    earlier.complete();
+    let selection = Selection::new(Shard::new(1, 2).unwrap(), false).after(earlier);
     let ran = Trial { selection, ..Trial::of(9) }.run(async |item: &Item| echo(item)).await;
-    assert_eq!(ran.statuses(), ["4:ok", "8:ok"]);
-    assert_eq!(ran.json()["skipped"], 2);
+    assert_eq!(ran.statuses(), ["4:ok"]);
+    assert_eq!((&ran.json()["skipped"], &ran.json()["kept_unknown"]), (&2.into(), &1.into()));
+    assert_eq!(ran.summary().exit(), Exit::Unknown);
 }
 
 #[tokio::test(start_paused = true)]
@@ -444,7 +537,7 @@ async fn input_that_breaks_off_is_answered_so_far() {
         echo(item)
     };
     let ran = Trial::reading(Pipe(receive)).run(call).await;
-    assert!(matches!(ran.summary, Err(Error::Read { .. })));
+    assert!(matches!(ran.summary, Err(Error::Read { repeats: false, .. })), "--resume does the rest");
     assert_eq!(ran.statuses(), ["1:ok", "2:ok"]);
 }
 

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fan_out::BatchArgs;
+use job_runtime::CallOnceArgs;
 
 use super::{BodyArgs, CallArgs};
 use crate::endpoint::{Call, Input, Request};
@@ -71,6 +72,9 @@ pub(super) struct EndpointArgs {
 
     #[command(flatten)]
     batch: BatchArgs,
+
+    #[command(flatten)]
+    once: CallOnceArgs,
 }
 
 impl EndpointArgs {
@@ -110,6 +114,6 @@ impl EndpointArgs {
             session_id: self.session_id,
             prefix_aware_id: self.prefix_aware_id,
         };
-        Ok(Request { call, input, output_file: self.output_file })
+        Ok(Request { call, input, once: self.once.call_once(), output_file: self.output_file })
     }
 }

@@ -2,8 +2,9 @@
 
 use std::path::Path;
 
-use fan_out::{Answer, Batch, Failed, Item};
-use job_runtime::{CallError, Context, Output, Report};
+use fan_out::{Answer, Batch, Failed, Item, Sending, Target};
+use job_runtime::{CallError, CallOnce, Context, Output, Report};
+use serde::Serialize;
 
 use super::Call;
 use super::send::{ANSWER_LIMIT, Endpoint, INVOKE, Reply};
@@ -14,6 +15,7 @@ use crate::payload;
 pub(super) async fn run(
     batch: &Batch,
     call: &Call,
+    once: CallOnce,
     output_file: Option<&Path>,
     output: Output,
     ctx: &Context,
@@ -25,8 +27,57 @@ pub(super) async fn run(
         let reply = endpoint.send(&item.text).await.map_err(|error| CallError::new(INVOKE, &error))?;
         Ok(answer(reply))
     };
-    let summary = fan_out::run(batch, sink, ctx, check, invoke).await?;
+    // No key finds what a model has answered.
+    let findable = async |_line: u64| false;
+    let sending = Sending { target: target(call, ctx), once };
+    let summary = fan_out::run(batch, sending, sink, ctx, check, invoke, findable).await?;
     Ok(summary.report(output_file.is_some(), output))
+}
+
+/// What the lines are sent to, and all that defines what comes of them. Responses of earlier runs are bound to it, so
+/// that it is public interface.
+fn target(call: &Call, ctx: &Context) -> Target {
+    #[derive(Serialize)]
+    struct Fields<'a> {
+        service: &'a str,
+        region: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        account: Option<&'a str>,
+        endpoint: &'a str,
+        content_type: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        accept: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        custom_attributes: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target_model: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target_variant: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        target_container_hostname: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        inference_component: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        enable_explanations: Option<&'a str>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        session_id: Option<&'a str>,
+    }
+    let place = ctx.place();
+    Target::new(&Fields {
+        service: "sagemaker",
+        region: &place.region,
+        account: place.account.as_deref(),
+        endpoint: &call.endpoint_name,
+        content_type: &call.content_type,
+        accept: call.accept.as_deref(),
+        custom_attributes: call.custom_attributes.as_deref(),
+        target_model: call.target_model.as_deref(),
+        target_variant: call.target_variant.as_deref(),
+        target_container_hostname: call.target_container_hostname.as_deref(),
+        inference_component: call.inference_component.as_deref(),
+        enable_explanations: call.enable_explanations.as_deref(),
+        session_id: call.session_id.as_deref(),
+    })
 }
 
 fn answer(reply: Reply) -> Answer {

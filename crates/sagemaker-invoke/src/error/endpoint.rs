@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Exit, Failure, Place};
+use job_runtime::{Abandoned, CallError, Exit, Failure, Place};
 
 use super::{Interrupted, beginning};
 
@@ -62,7 +62,17 @@ pub enum EndpointError {
         /// How long it was waited for.
         timeout: Duration,
     },
-    /// A signal ended this program before there was an answer.
+    /// A signal ended the wait for the answer.
+    #[error("endpoint {endpoint}: {why}; its model may still be at work, and its response is lost")]
+    Abandoned {
+        /// Name of the endpoint.
+        endpoint: String,
+        /// How the wait ended.
+        why: Abandoned,
+        /// What the run ends with.
+        exit: Exit,
+    },
+    /// A signal ended this program before anything was sent.
     #[error(transparent)]
     Interrupted(#[from] Interrupted),
 }
@@ -112,16 +122,9 @@ impl std::fmt::Display for ModelFailure {
 }
 
 impl EndpointError {
-    /// A signal while an endpoint was to be invoked.
-    pub(crate) fn interrupted(endpoint: &str, exit: Exit, in_flight: bool) -> Self {
-        let what = if in_flight {
-            format!(
-                "the model of endpoint {endpoint} may go on, since a request cannot be called back; its answer is lost"
-            )
-        } else {
-            format!("endpoint {endpoint} was not invoked")
-        };
-        Self::Interrupted(Interrupted { exit, what })
+    /// A signal came while nothing was with the model.
+    pub(crate) fn not_sent(endpoint: &str, exit: Exit) -> Self {
+        Self::Interrupted(Interrupted { exit, what: format!("endpoint {endpoint} was not invoked") })
     }
 }
 
@@ -132,6 +135,7 @@ impl Failure for EndpointError {
             // A model has no work of ours to be found again: not even the end of our wait says that it was begun.
             Self::Unclear { .. } | Self::Cut { .. } | Self::NoAnswer { .. } => Exit::Unknown,
             Self::Model { .. } => Exit::Failed,
+            Self::Abandoned { exit, .. } => *exit,
             Self::Interrupted(interrupted) => interrupted.exit,
         }
     }
@@ -142,7 +146,7 @@ impl Failure for EndpointError {
                 source.request_id()
             }
             Self::Model { failure, .. } => failure.request_id.as_deref(),
-            Self::NoAnswer { .. } | Self::Interrupted(_) => None,
+            Self::NoAnswer { .. } | Self::Abandoned { .. } | Self::Interrupted(_) => None,
         }
     }
 }
