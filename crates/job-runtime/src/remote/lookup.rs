@@ -99,14 +99,36 @@ impl<W: RemoteWork> Engine<'_, W> {
     }
 
     /// The attempts that were not known before this process sent a start.
-    pub(super) async fn find_unknown(&self) -> Result<Vec<Earlier<W::Id>>, CallError> {
+    pub(super) async fn find_unknown(&self) -> Result<Vec<Earlier<W::Id>>, SearchError> {
         let lookup = self.lookup();
-        let Found::Attempts(mut found) = Box::pin(self.work.find(&lookup)).await? else {
-            return Ok(Vec::new());
-        };
-        found.retain(|it| !self.known.borrow().contains(&it.id));
-        Ok(found)
+        match Box::pin(self.work.find(&lookup)).await.map_err(SearchError::Failed)? {
+            Found::Attempts(mut found) => {
+                found.retain(|it| !self.known.borrow().contains(&it.id));
+                Ok(found)
+            }
+            Found::Unsettled(text) => Err(SearchError::Unsettled(text)),
+        }
     }
+
+    /// A search that has shown nothing; `failed` makes the error of a call that failed.
+    pub(super) fn search_error(
+        &self,
+        error: SearchError,
+        failed: impl FnOnce(CallError) -> RemoteError,
+    ) -> RemoteError {
+        match error {
+            SearchError::Failed(source) => failed(source),
+            SearchError::Unsettled(text) => self.unsettled_claim(text),
+        }
+    }
+}
+
+/// Why a search shows nothing.
+pub(super) enum SearchError {
+    /// The call failed.
+    Failed(CallError),
+    /// [`Found::Unsettled`].
+    Unsettled(String),
 }
 
 /// The attempt that a start of this process has led to.

@@ -1,6 +1,6 @@
 //! The start: at most one for a key, and never a second request that may do the work again.
 
-use super::lookup::{Decision, adoptable};
+use super::lookup::{Decision, SearchError, adoptable};
 use super::{Begun, BegunOf, Earlier, Engine, Recovery, RemoteError, RemoteWork, StartError, Started};
 use crate::duration::Human;
 use crate::error::CallError;
@@ -56,10 +56,14 @@ impl<W: RemoteWork> Engine<'_, W> {
         }
         if self.work.recovery() != Recovery::Nothing {
             let by = Instant::now() + FIND_AFTER_SIGNAL;
-            if let Ok(Ok(found)) = timeout_at(by, self.find_unknown()).await
-                && let Some(earlier) = adoptable(&found)
-            {
-                return Ok(self.resolved(earlier));
+            match timeout_at(by, self.find_unknown()).await {
+                Ok(Ok(found)) => {
+                    if let Some(earlier) = adoptable(&found) {
+                        return Ok(self.resolved(earlier));
+                    }
+                }
+                Ok(Err(SearchError::Unsettled(text))) => return Err(self.unsettled_claim(text)),
+                Ok(Err(SearchError::Failed(_))) | Err(_) => {}
             }
         }
         Err(self.interrupted_in_flight(exit))
@@ -184,7 +188,9 @@ impl<W: RemoteWork> Engine<'_, W> {
             return Err(self.not_started(StartError::Exists(source)));
         }
         let found = timeout_at(self.ctx.deadline(), self.find_settled()).await;
-        let found = found.unwrap_or_else(|_| Err(source.clone())).map_err(|error| self.unresolved(error))?;
+        let found = found
+            .unwrap_or_else(|_| Err(SearchError::Failed(source.clone())))
+            .map_err(|error| self.search_error(error, |source| self.unresolved(source)))?;
         // It is there: whoever started it.
         self.may_have_started.set(false);
         let decision = self.decide(&found)?;
@@ -207,18 +213,17 @@ impl<W: RemoteWork> Engine<'_, W> {
             if self.ctx.key().is_some() { self.find_settled().await } else { self.find_unknown().await }
         };
         let found = timeout_at(self.ctx.deadline(), searching).await;
-        let source = match found {
+        match found {
             Ok(Ok(found)) => match adoptable(&found) {
                 Some(earlier) => {
                     self.work.settled(Some(&earlier.id)).await;
-                    return Ok(Attempted::Begun(self.resolved(earlier)));
+                    Ok(Attempted::Begun(self.resolved(earlier)))
                 }
-                None => source,
+                None => Err(self.unresolved(source)),
             },
-            Ok(Err(error)) => error,
-            Err(_) => source,
-        };
-        Err(self.unresolved(source))
+            Ok(Err(error)) => Err(self.search_error(error, |source| self.unresolved(source))),
+            Err(_) => Err(self.unresolved(source)),
+        }
     }
 
     /// Work that a request without a clear response has led to. Without a key, no other process can have started it.
@@ -236,7 +241,7 @@ impl<W: RemoteWork> Engine<'_, W> {
     }
 
     /// Searches until new work would be visible, or `--timeout` has elapsed. A signal makes the next search the last.
-    async fn find_settled(&self) -> Result<Vec<Earlier<W::Id>>, CallError> {
+    async fn find_settled(&self) -> Result<Vec<Earlier<W::Id>>, SearchError> {
         let mut found = Vec::new();
         for wait in SETTLING {
             if !wait.is_zero() && Instant::now() + wait >= self.ctx.deadline() {
@@ -260,7 +265,7 @@ impl<W: RemoteWork> Engine<'_, W> {
         // With the wait for a slot, that of the whole may have elapsed; work of this key must still be found.
         let limit = self.ctx.deadline().max(Instant::now() + LAST_SEARCH);
         let found = timeout_at(limit, searching).await.map_err(|_| self.late())?;
-        let found = found.map_err(|source| self.lookup_error(source))?;
+        let found = found.map_err(|error| self.search_error(error, |source| self.lookup_error(source)))?;
         match self.decide(&found)? {
             Decision::Adopt(earlier) => Ok(Some(Begun::adopted(earlier))),
             Decision::Start { .. } => Ok(None),

@@ -27,6 +27,8 @@ enum Reply<T> {
 struct Fake<const STOP: u8> {
     sends: RefCell<VecDeque<StartReply>>,
     finds: RefCell<VecDeque<Vec<Earlier<String>>>>,
+    /// What every search shows once `finds` is used up, instead of nothing.
+    claim: Option<&'static str>,
     states: RefCell<VecDeque<&'static str>>,
     recovery: Recovery,
     slot_wait: Duration,
@@ -42,6 +44,7 @@ impl<const STOP: u8> Fake<STOP> {
         Self {
             sends: RefCell::default(),
             finds: RefCell::default(),
+            claim: None,
             states: RefCell::default(),
             recovery,
             slot_wait: Duration::ZERO,
@@ -96,7 +99,10 @@ impl<const STOP: u8> RemoteWork for Fake<STOP> {
 
     async fn find(&self, _: &Lookup<'_>) -> Result<Found<String>, CallError> {
         self.note("find");
-        Ok(Found::Attempts(self.finds.borrow_mut().pop_front().unwrap_or_default()))
+        Ok(match (self.finds.borrow_mut().pop_front(), self.claim) {
+            (None, Some(text)) => Found::Unsettled(text.to_owned()),
+            (found, _) => Found::Attempts(found.unwrap_or_default()),
+        })
     }
 
     async fn send(&self, attempt: &Attempt<'_, String>) -> Result<Started<String, &'static str>, StartError> {
@@ -311,6 +317,23 @@ async fn without_a_key_nothing_is_done_again() {
         .states(["FAILED"]);
     assert_eq!(ended(&work, &rerun).await, Ok(("first".to_owned(), false, Exit::Failed)));
     assert_eq!(work.called("send"), 2);
+}
+
+/// A claim whose request nobody can see is for a person, whenever a search comes upon it.
+#[tokio::test(start_paused = true)]
+async fn a_claim_without_a_request_is_unknown() {
+    let busy = || failed(StartError::Busy(CallError::new(START, &answered(400, "Limit"))));
+    let claimed = || Guarded { claim: Some("claimed"), ..Guarded::new(Recovery::Find) };
+    let work = claimed();
+    assert_eq!(ended(&work, &ctx(Some("k"))).await, Err(Exit::Unknown));
+    assert_eq!(work.called("send"), 0);
+    for start in [unclear(), taken(), busy()] {
+        let work = claimed().sends([start]).finds([vec![]]);
+        assert_eq!(ended(&work, &ctx(Some("k"))).await, Err(Exit::Unknown));
+        assert_eq!((work.called("send"), work.called("find")), (1, 2));
+    }
+    let work = claimed().sends([Reply::Silence]).finds([vec![]]);
+    assert_eq!(signalled(&work, &ctx(Some("k")), 5).await, Err(Exit::Unknown));
 }
 
 #[tokio::test(start_paused = true)]
