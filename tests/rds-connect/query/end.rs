@@ -63,6 +63,27 @@ fn a_retry_after_a_signal_or_a_timeout_inserts_nothing_twice() {
 }
 
 #[test]
+fn a_second_signal_does_not_hide_what_may_be_committed() {
+    let desk = desk();
+    desk.sql("create table t (i int)").assert_exit(0);
+    // It goes on after the cancel of the first signal, says so, and inserts.
+    let stubborn = "do $$ begin perform pg_sleep(600); exception when query_canceled then \
+                    perform set_config('application_name', 'stubborn', false); perform pg_sleep(3); \
+                    insert into t values (1); end $$";
+    let sessions = "select count(*) from pg_stat_activity where application_name = 'stubborn'";
+    for (more, code) in [(&[][..], 80), (&["--read-only"], 143)] {
+        let running = desk.start(["query", "--sql", stubborn].iter().chain(more));
+        desk.wait_for_query("do %pg_sleep(600)%");
+        running.signal(Signal::TERM);
+        desk.wait_until(sessions, "1");
+        running.signal(Signal::TERM);
+        running.finish().assert_exit(code).assert_says("the server has not answered");
+        desk.wait_until(sessions, "0");
+        assert_eq!(desk.look("select count(*) from t"), "1");
+    }
+}
+
+#[test]
 fn a_cancelled_procedure_may_have_committed() {
     let desk = desk();
     desk.sql("create table t (i int)").assert_exit(0);

@@ -5,7 +5,7 @@ use std::pin::pin;
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{Context, Exit, OnTerminate, Open, Report, Sink};
+use job_runtime::{Context, Exit, Holding, OnTerminate, Open, Report, Sink};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Instant, sleep_until, timeout};
 
@@ -82,8 +82,10 @@ fn refuse(ctx: &Context) -> Result<(), Error> {
 /// Runs the statements and says how they ended.
 async fn to_report(mut course: Course<'_, Stream>, server: &Server, cancel: &Cancel<'_>) -> Report {
     let Course { query, ctx, .. } = course;
+    // What may be committed decides the exit code, also after a second signal: the runtime does not know it.
+    let holding = ctx.hold();
     course.rows.frame("{\"results\":[");
-    let (ended, halt) = to_its_end(&mut course, cancel, ctx).await;
+    let (ended, halt) = to_its_end(&mut course, cancel, &holding, ctx).await;
     let failure = match ended {
         Some(Ok(())) => None,
         ended => Some(Failure::new(&course, ended.and_then(Result::err), halt, ctx)),
@@ -101,6 +103,7 @@ async fn to_report(mut course: Course<'_, Stream>, server: &Server, cancel: &Can
         written = course.write_end(&frame, failure.is_some()) => Some(written),
         () = sleep_until(limit) => None,
         _ = ctx.out_of_patience(SLOW_READER_AFTER_SIGNAL) => None,
+        () = holding.hurried() => None,
     };
     let unwritten = match written {
         Some(Ok(())) => None,
@@ -142,6 +145,7 @@ fn unwritten_exit<S>(course: &Course<'_, S>) -> Exit {
 async fn to_its_end<S: AsyncRead + AsyncWrite + Unpin>(
     course: &mut Course<'_, S>,
     cancel: &Cancel<'_>,
+    holding: &Holding<'_>,
     ctx: &Context,
 ) -> (Option<Result<(), Stop>>, Option<Exit>) {
     let mut running = pin!(course.all());
@@ -151,7 +155,13 @@ async fn to_its_end<S: AsyncRead + AsyncWrite + Unpin>(
         () = ctx.cancelled() => ctx.interruption().unwrap_or(Exit::Terminated),
         () = sleep_until(ctx.deadline()) => Exit::Timeout,
     };
-    let (sent, ended) = tokio::join!(timeout(STOP_LIMIT, cancel.send()), timeout(STOP_LIMIT, &mut running));
+    let stopping =
+        async { tokio::join!(timeout(STOP_LIMIT, cancel.send()), timeout(STOP_LIMIT, &mut running)) };
+    let (sent, ended) = tokio::select! {
+        biased;
+        stopped = stopping => stopped,
+        () = holding.hurried() => return (None, Some(halt)),
+    };
     if !matches!(sent, Ok(Ok(()))) && ended.is_err() {
         tracing::warn!("the request to cancel did not reach the server");
     }
