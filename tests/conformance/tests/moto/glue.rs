@@ -104,7 +104,7 @@ fn a_job_that_runs_already_is_busy_or_waited_for() {
     place.call(B, "glue", "StartJobRun", json!({ "JobName": "etl" }));
     place.run([JOB, OFTEN]).assert_exit(12).assert_says("ConcurrentRunsExceeded");
     let running = place.site.start([JOB, OFTEN, "--wait-for-slot=1m"]);
-    running.wait_for_log("no slot free");
+    running.wait_for_log("no free slot");
     assert_eq!(place.runs("etl"), 1);
     place.moto.end_run("SUCCEEDED");
     running.wait_for_log("STARTING");
