@@ -4,6 +4,7 @@ use crate::Binary;
 use crate::call_once::Held;
 use crate::cli::{OnDifference, OnPriorFailure, OnTerminate, Running};
 use crate::env;
+use crate::error::CallError;
 use crate::exit::Exit;
 use crate::origin::{Handover, Origin, PlanError};
 use crate::progress::Console;
@@ -246,6 +247,15 @@ impl Context {
     /// The signal that told the run to end, as its exit.
     pub fn interruption(&self) -> Option<Exit> {
         *self.interrupted.borrow()
+    }
+
+    /// `error`, of a call that is not repeated because a signal has come: the run then ends as interrupted.
+    #[must_use]
+    pub fn given_up(&self, error: CallError) -> CallError {
+        match self.interruption() {
+            Some(signal) => error.given_up(signal),
+            None => error,
+        }
     }
 
     /// Tells the job to end.

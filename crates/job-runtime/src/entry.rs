@@ -251,6 +251,9 @@ async fn begin(setup: Setup) -> Result<Context, End> {
 /// Runs the job until it ends or a signal comes: after the first signal it has [`GRACE`] to end by itself, a second
 /// one ends it at once. A job that holds a call which nothing can find again ends by itself, and soon after a second
 /// signal. A job that has taken the signals ends by itself alone.
+///
+/// A job that a signal has interrupted says so by its error's exit: only the job knows whether its work had ended
+/// before. The signal decides the exit of a job that does not end in time.
 async fn race<E: Failure>(
     job: impl Future<Output = Result<Report, E>>,
     mut signal: impl AsyncFnMut() -> Exit,

@@ -162,6 +162,12 @@ impl CallError {
         Self { operation, verdict, code: Some(code), message: message.into(), request_id: None }
     }
 
+    /// The same failure of a call that would have been repeated, had `signal` not come.
+    pub(crate) fn given_up(self, signal: Exit) -> Self {
+        let verdict = Verdict { exit: signal, what: "was not sent again after a signal", ..self.verdict };
+        Self { verdict, ..self }
+    }
+
     /// The operation, as in a policy.
     pub fn operation(&self) -> &'static str {
         self.operation

@@ -33,7 +33,7 @@ impl Context {
     /// ```
     ///
     /// A signal does not break the call in flight, since its answer holds the id of what was started; it ends
-    /// the pause between two attempts.
+    /// the pause between two attempts, and the error has the exit of the signal.
     ///
     /// Another attempt begins within half a minute of the first, or not at all: a Job's own retries are the better
     /// place for longer waits.
@@ -85,7 +85,7 @@ impl Context {
             tracing::warn!(error = %err, attempt, "nothing was started; trying again");
             tokio::select! {
                 biased;
-                () = self.cancelled() => return Err(err),
+                () = self.cancelled() => return Err(self.given_up(err)),
                 () = sleep(wait) => {}
             }
             pause = (pause * 2).min(LONGEST_PAUSE);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
     use crate::context::tests::context;
     use crate::error::tests::{Answer, answered, refused_connection, reset_connection};
-    use std::cell::Cell;
+    use std::cell::{Cell, RefCell};
 
     /// How often a call is sent that fails `failures` times before it succeeds.
     async fn sent(
@@ -136,6 +136,24 @@ mod tests {
         ctx.interrupt(Exit::Terminated);
         assert_eq!(sent(9, refused_connection, &ctx).await, (1, false));
         assert_eq!(sent(0, refused_connection, &ctx).await, (1, true));
+        for (fail, exit, text) in [
+            (
+                answered(400, "ThrottlingException"),
+                Exit::Terminated,
+                "glue:StartJobRun was not sent again after a signal: ThrottlingException: its text",
+            ),
+            // Its own end: nothing would have been sent again.
+            (
+                answered(400, "AccessDeniedException"),
+                Exit::Denied,
+                "glue:StartJobRun was refused: AccessDeniedException: its text",
+            ),
+        ] {
+            let failed = RefCell::new(Some(fail));
+            let send = async || Err::<(), _>(failed.take().unwrap());
+            let error = ctx.start("glue:StartJobRun", send).await.unwrap_err();
+            assert_eq!((error.exit(), error.to_string().as_str()), (exit, text));
+        }
     }
 
     #[tokio::test(start_paused = true)]

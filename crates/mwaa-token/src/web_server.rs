@@ -74,7 +74,7 @@ pub(crate) async fn run(
         tracing::debug!("{error}; trying again");
         tokio::select! {
             () = sleep(pause) => {}
-            () = ctx.cancelled() => return Err(error),
+            () = ctx.cancelled() => return Err(ctx.given_up(error)),
         }
     }
 }
