@@ -116,13 +116,45 @@ fn lines_that_come_after_the_end_are_waited_for() {
     assert_eq!(shown(&outcome, "output"), ["first", "late"]);
 }
 
+/// A stack trace may be shown seconds after the end, behind lines that were there before.
 #[test]
-fn groups_that_never_appear_do_no_harm() {
+fn the_words_of_a_failure_are_waited_for() {
+    let site = pod(
+        "courses = [{ steps = [{ state = 'RUNNING' }, { state = 'FAILED', after = '500ms', error_message = 'x' }], \
+         logs = [{ text = 'first' }, { after = '6s', stream = 'error', text = \"KeyError: 'order_id'\" }] }]",
+    );
+    let outcome = site.run(etl(&["--logs"]));
+    outcome.assert_exit(10).assert_does_not_say("never appeared");
+    assert_eq!(shown(&outcome, "output"), ["first"]);
+    assert_eq!(shown(&outcome, "error"), ["KeyError: 'order_id'"]);
+}
+
+/// So may the first stream of a run that was short.
+#[test]
+fn a_stream_that_appears_after_the_end_is_waited_for() {
+    let site =
+        pod("courses = [{ steps = [{ state = 'RUNNING' }, { state = 'SUCCEEDED', after = '500ms' }], \
+         logs = [{ after = '5s', text = 'late' }] }]");
+    let outcome = site.run(etl(&["--logs"]));
+    outcome.assert_exit(0).assert_does_not_say("never appeared");
+    assert_eq!(shown(&outcome, "output"), ["late"]);
+    assert!(outcome.elapsed < Duration::from_secs(15), "no longer than it takes: {:?}", outcome.elapsed);
+}
+
+#[test]
+fn groups_that_never_appear_do_no_harm_and_are_named() {
     let site = pod(QUICK);
     let outcome = site.run(etl(&["--logs"]));
     outcome.assert_exit(0).assert_does_not_say("WARN");
     assert!(calls(&site, "GetLogEvents").len() >= 2);
-    assert!(outcome.elapsed < Duration::from_secs(15), "{:?}", outcome.elapsed);
+    assert!(outcome.elapsed < Duration::from_secs(20), "{:?}", outcome.elapsed);
+    let lines = log(&outcome)
+        .into_iter()
+        .filter(|line| line["message"].as_str().is_some_and(|message| message.contains("never appeared")));
+    let told: Vec<_> = lines.map(|line| (line["log_group"].clone(), line["log_stream"].clone())).collect();
+    let run = run_id(&outcome);
+    let groups = ["/aws-glue/jobs/output", "/aws-glue/jobs/error"];
+    assert_eq!(told, groups.map(|group| (group.into(), run.as_str().into())));
 }
 
 #[test]

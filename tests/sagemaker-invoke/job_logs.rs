@@ -129,3 +129,27 @@ fn other_jobs_are_not_heard() {
     let outcome = site.run(train(&["--logs"]));
     assert_eq!(lines(outcome.assert_exit(0)).len(), 6);
 }
+
+/// Streams are there some seconds after an instance has begun to write, and the words of a failure come last.
+#[test]
+fn what_appears_after_the_end_is_waited_for() {
+    let late = QUICK.to_owned() + "\nlogs = [{ after = '5s', text = 'late' }]";
+    let site = pod(&[&late]);
+    let outcome = site.run(train(&["--logs"]));
+    let late = |instance: &str| (instance.to_owned(), "late".to_owned());
+    assert_eq!(lines(outcome.assert_exit(0)), [late("algo-1"), late("algo-2")]);
+    outcome.assert_does_not_say("never appeared");
+}
+
+#[test]
+fn streams_that_never_appear_are_named() {
+    let site = pod(&[QUICK]);
+    let outcome = site.run(train(&["--logs"]));
+    let all = outcome.assert_exit(0).stderr.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+    let told: Vec<Value> = all
+        .filter(|line| line["message"].as_str().is_some_and(|text| text.contains("never appeared")))
+        .collect();
+    assert_eq!(told.len(), 1, "{}", outcome.stderr);
+    assert_eq!(told[0]["log_group"], "/aws/sagemaker/TrainingJobs");
+    assert!(told[0]["log_stream"].as_str().unwrap().ends_with("/*"), "{}", told[0]);
+}

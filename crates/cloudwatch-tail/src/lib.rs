@@ -11,7 +11,7 @@
 //!
 //! ```no_run
 //! # async fn example(config: &aws_config::SdkConfig, job: impl Future<Output = u8>) -> u8 {
-//! use cloudwatch_tail::{Stream, Tail};
+//! use cloudwatch_tail::{Ending, Stream, Tail};
 //!
 //! let stream = |label: &str| Stream {
 //!     group: format!("/aws-glue/jobs/{label}"),
@@ -20,8 +20,8 @@
 //! };
 //! let mut tail = Tail::new(config, vec![stream("output"), stream("error")]);
 //! let print = |event: cloudwatch_tail::Event<'_>| tracing::info!("{}: {}", event.label, event.message);
-//! let ended_by_itself = |_: &u8| true;
-//! tail.beside(job, ended_by_itself, std::future::pending(), print).await
+//! let ending = |code: &u8| if *code == 0 { Ending::Succeeded } else { Ending::Failed };
+//! tail.beside(job, ending, std::future::pending(), print).await
 //! # }
 //! ```
 
@@ -62,8 +62,11 @@ const DRAIN_PACE: Duration = Duration::from_secs(1);
 /// How long a job that has ended is kept waiting for the rest of its logs.
 const DRAIN: Duration = Duration::from_secs(10);
 
-/// Rounds without a new event after which the final drain takes the logs to be complete.
+/// Rounds without a new event after which the final drain takes the logs of a success to be complete.
 const EMPTY_ROUNDS: u32 = 2;
+
+/// While no stream is there, the final drain looks for one every so many rounds.
+const SEARCH_ROUNDS: u32 = 3;
 
 /// One log stream to follow. Neither it nor its group needs to exist yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,6 +88,17 @@ pub struct Family {
     pub prefix: String,
     /// Makes the label of a stream from the rest of its name.
     pub label: fn(&str) -> String,
+}
+
+/// How a job is over, which decides how long its late events are waited for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Ending {
+    /// It is not over: nothing is waited for.
+    Unfinished,
+    /// Its logs are complete once nothing new appears.
+    Succeeded,
+    /// What explains the failure may appear some seconds later, behind lines that are of no use.
+    Failed,
 }
 
 /// One log event, lent to the sink while it is delivered.
@@ -166,12 +180,13 @@ impl Tail {
         std::future::pending().await
     }
 
-    /// Hands every event to `sink` while `job` goes on. Once it has ended by itself, as `ended` says of its result,
-    /// late events are waited for, 10 s at most and no longer than until `leave`.
+    /// Hands every event to `sink` while `job` goes on. Once it is over, as `ending` says of its result, late events are
+    /// waited for, no longer than until `leave`: 10 s after a failure and while no stream is there, else until nothing new
+    /// appears for two seconds. If no stream has appeared by then, the log says which were looked for.
     pub async fn beside<T>(
         mut self,
         job: impl Future<Output = T>,
-        ended: impl FnOnce(&T) -> bool,
+        ending: impl FnOnce(&T) -> Ending,
         leave: impl Future<Output = ()>,
         mut sink: impl FnMut(Event<'_>),
     ) -> T {
@@ -179,10 +194,11 @@ impl Tail {
             result = job => result,
             never = self.follow(&mut sink) => match never {},
         };
-        if ended(&result) {
+        let ending = ending(&result);
+        if ending != Ending::Unfinished {
             let leave = pin!(leave);
             tokio::select! {
-                () = self.drain(DRAIN, sink) => {}
+                () = self.drain(DRAIN, ending, sink) => self.tell_missing(),
                 () = leave => {}
             }
         }
@@ -191,25 +207,58 @@ impl Tail {
 
     /// Reads what is still missing once the job has ended, for `limit` at most.
     ///
-    /// `CloudWatch` shows events some seconds after they were written, so one look at the end of a stream is not
-    /// enough: this ends when two looks in a row, a second apart, brought nothing new.
-    async fn drain(&mut self, limit: Duration, mut sink: impl FnMut(Event<'_>)) {
-        if let Some(search) = &mut self.search {
-            search.hurry();
-        }
+    /// `CloudWatch` shows events some seconds after they were written, and streams some seconds after they were made. So
+    /// after a success this ends when two looks in a row, a second apart, brought nothing new; after a failure, and while
+    /// there is no stream, only the limit ends it.
+    async fn drain(&mut self, limit: Duration, ending: Ending, mut sink: impl FnMut(Event<'_>)) {
         let until_quiet = async {
-            let mut empty = 0;
+            let (mut empty, mut rounds) = (0, 0);
             loop {
+                if rounds % SEARCH_ROUNDS == 0
+                    && let Some(search) = &mut self.search
+                {
+                    search.hurry();
+                }
+                rounds += 1;
                 let round = self.round(&mut sink).await;
                 empty = if round.is_quiet() { empty + 1 } else { 0 };
-                if empty >= EMPTY_ROUNDS || !self.is_open() {
+                let complete = ending == Ending::Succeeded && empty >= EMPTY_ROUNDS && self.has_stream();
+                if complete || !self.is_open() {
                     break;
                 }
                 sleep(if round.more { CATCH_UP } else { DRAIN_PACE }.max(self.share())).await;
             }
         };
         if timeout(limit, until_quiet).await.is_err() {
-            tracing::debug!("log streams were not read to their end within {limit:?}");
+            tracing::debug!("log streams were read for {limit:?} after the end");
+        }
+    }
+
+    /// Whether there is a stream, be it one that may not be read.
+    fn has_stream(&self) -> bool {
+        self.readers.iter().any(|reader| reader.is_there() || !reader.is_open())
+    }
+
+    /// Logs which streams never appeared, where none did.
+    fn tell_missing(&self) {
+        if self.has_stream() {
+            return;
+        }
+        for reader in self.readers.iter().filter(|reader| reader.is_missing()) {
+            let Stream { group, name, .. } = reader.stream();
+            tracing::info!(
+                log_group = group,
+                log_stream = name,
+                "no logs are shown: the log stream never appeared"
+            );
+        }
+        if let Some(search) = self.search.as_ref().filter(|search| search.found_nothing()) {
+            let Family { group, prefix, .. } = search.family();
+            tracing::info!(
+                log_group = group,
+                log_stream = format!("{prefix}*"),
+                "no logs are shown: the log stream never appeared"
+            );
         }
     }
 

@@ -24,6 +24,8 @@ pub(crate) enum Page {
 pub(crate) struct Reader {
     stream: Stream,
     position: Position,
+    /// As the last clear answer said; `None` before there was one.
+    there: Option<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,11 +40,25 @@ enum Position {
 
 impl Reader {
     pub(crate) fn new(stream: Stream) -> Self {
-        Self { stream, position: Position::From(None) }
+        Self { stream, position: Position::From(None), there: None }
     }
 
     pub(crate) fn is_open(&self) -> bool {
         self.position != Position::Closed
+    }
+
+    /// Whether the stream has been seen.
+    pub(crate) fn is_there(&self) -> bool {
+        self.there == Some(true)
+    }
+
+    /// Whether the stream is known not to be there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.there == Some(false)
+    }
+
+    pub(crate) fn stream(&self) -> &Stream {
+        &self.stream
     }
 
     /// Label and group, for messages.
@@ -95,6 +111,7 @@ impl Reader {
                 message: event.message().unwrap_or_default().trim_end_matches(['\r', '\n']),
             });
         }
+        self.there = Some(true);
         let (position, more) = advance(&self.position, page);
         self.position = position;
         Page::Read { events: page.events().len(), more }
@@ -103,7 +120,10 @@ impl Reader {
     fn refuse(&mut self, error: &SdkError<GetLogEventsError>) -> Page {
         let text = describe(error);
         match (error.code(), &self.position) {
-            (Some(NOT_THERE), _) => Page::NotYet,
+            (Some(NOT_THERE), _) => {
+                self.there = self.there.or(Some(false));
+                Page::NotYet
+            }
             (Some(code), _) if is_refusal(code) => {
                 let (label, group) = self.names();
                 tracing::warn!(

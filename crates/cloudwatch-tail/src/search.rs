@@ -43,6 +43,15 @@ impl Search {
         self.next.is_some()
     }
 
+    /// Whether the last look was answered and no look has found a stream.
+    pub(crate) fn found_nothing(&self) -> bool {
+        self.is_open() && self.known.is_empty() && self.failures == 0
+    }
+
+    pub(crate) fn family(&self) -> &Family {
+        &self.family
+    }
+
     /// The group that is looked through.
     pub(crate) fn group(&self) -> &str {
         &self.family.group
@@ -123,7 +132,10 @@ impl Search {
         let group = &self.family.group;
         match code {
             // Nothing of the group has written yet.
-            Some(NOT_THERE) => self.next = Some(Instant::now() + PAUSE),
+            Some(NOT_THERE) => {
+                self.failures = 0;
+                self.next = Some(Instant::now() + PAUSE);
+            }
             Some(code) if is_refusal(code) => {
                 tracing::warn!("no logs are shown: logs:DescribeLogStreams on {group} was refused: {text}");
                 self.next = None;

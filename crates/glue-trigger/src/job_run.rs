@@ -8,14 +8,14 @@
 //! scans before `GetJobRuns` shows what the one before it has started. Where the job allows one run at a time
 //! (`MaxConcurrentRuns`, 1 unless set), Glue refuses the second start, and its process then finds the first one's run.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::time::Duration;
 
 use job_runtime::remote::{
     Attempt, Earlier, Fingerprint, Found, Links, Lookup, PollPolicy, Polled, Recovery, RemoteWork,
     StartError, Started, Status, Step, StopKind,
 };
-use job_runtime::{CallError, Context, Ended, Place, json};
+use job_runtime::{CallError, Context, Ended, Place, Verdict, json};
 use tokio::sync::watch;
 
 use crate::arguments::Arguments;
@@ -62,12 +62,22 @@ pub(crate) struct JobRun<'a> {
     arguments: RefCell<Arguments>,
     /// Where the logs are, once a describe has shown it.
     log_group: watch::Sender<Option<String>>,
+    /// Whether the last describe has shown a success.
+    succeeded: Cell<bool>,
 }
 
 impl<'a> JobRun<'a> {
     pub(crate) fn new(job: Job<'a>, start: &'a Start, logs: bool, ctx: &'a Context) -> Self {
-        let log_group = watch::Sender::new(None);
-        Self { job, start, place: ctx.place(), ctx, logs, arguments: RefCell::default(), log_group }
+        Self {
+            job,
+            start,
+            place: ctx.place(),
+            ctx,
+            logs,
+            arguments: RefCell::default(),
+            log_group: watch::Sender::new(None),
+            succeeded: Cell::new(false),
+        }
     }
 }
 
@@ -166,6 +176,7 @@ impl RemoteWork for JobRun<'_> {
     }
 
     fn observe(&self, run: &Run) {
+        self.succeeded.set(run::judge(&run.state) == Some(Verdict::Succeeded));
         self.log_group.send_if_modified(|known| {
             let first = known.is_none();
             known.get_or_insert_with(|| run.log_group.clone());
@@ -177,7 +188,7 @@ impl RemoteWork for JobRun<'_> {
         if !self.logs {
             return waiting.await;
         }
-        Box::pin(logs::beside(waiting, id, self.log_group.subscribe(), self.ctx)).await
+        Box::pin(logs::beside(waiting, id, self.log_group.subscribe(), &self.succeeded, self.ctx)).await
     }
 
     fn slot_wait(&self) -> Duration {

@@ -1,21 +1,28 @@
 //! The job's own words on stderr, beside the wait.
 
+use std::cell::Cell;
+
 use aws_smithy_types::DateTime;
-use cloudwatch_tail::{Event, Family, Tail};
+use cloudwatch_tail::{Ending, Event, Family, Tail};
 use job_runtime::{Context, Ended};
 
 /// Where `SageMaker` keeps the logs of all training jobs.
 const GROUP: &str = "/aws/sagemaker/TrainingJobs";
 
 /// Waits for `waiting` and shows the logs of all of the job's instances meanwhile, then what is missing once the job
-/// has ended.
+/// has ended; `succeeded` says whether the last describe has shown a success.
 pub(super) async fn beside<T>(
     waiting: impl Future<Output = Ended<T>>,
     name: &str,
+    succeeded: &Cell<bool>,
     ctx: &Context,
 ) -> Ended<T> {
-    let ended = |ended: &Ended<T>| matches!(ended, Ended::Done(_));
-    open(name, ctx).beside(waiting, ended, ctx.cancelled(), show).await
+    let ending = |ended: &Ended<T>| match ended {
+        Ended::Done(_) if succeeded.get() => Ending::Succeeded,
+        Ended::Done(_) => Ending::Failed,
+        Ended::Deadline(_) | Ended::Cancelled(_) | Ended::Lost(_) => Ending::Unfinished,
+    };
+    open(name, ctx).beside(waiting, ending, ctx.cancelled(), show).await
 }
 
 /// Each instance writes one stream, `<job>/algo-<n>-<time>`, which is there once the instance has begun.

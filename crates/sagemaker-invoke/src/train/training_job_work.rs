@@ -3,7 +3,7 @@
 //! `SageMaker` takes the name of a training job once. The name is made of the key and the number of the attempt, so
 //! that a start without a clear response is sent again: it is refused where the first one was carried out.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::{Duration, SystemTime};
 
@@ -51,6 +51,8 @@ pub(super) struct TrainingJobWork<'a> {
     /// When this process began, in seconds since 1970.
     begun: f64,
     logged: RefCell<Vec<Transition>>,
+    /// Whether the last describe has shown a success.
+    succeeded: Cell<bool>,
 }
 
 impl<'a> TrainingJobWork<'a> {
@@ -62,7 +64,7 @@ impl<'a> TrainingJobWork<'a> {
         ctx: &'a Context,
     ) -> Self {
         let (place, begun) = (ctx.place(), now(ctx));
-        Self { jobs, spec, name, logs, ctx, place, begun, logged: RefCell::default() }
+        Self { jobs, spec, name, logs, ctx, place, begun, logged: RefCell::default(), succeeded: Cell::default() }
     }
 
     /// The job of an attempt, if there is one.
@@ -180,6 +182,7 @@ impl RemoteWork for TrainingJobWork<'_> {
 
     /// Logs each secondary status once; the text of the latest one may change while it lasts.
     fn observe(&self, job: &Seen) {
+        self.succeeded.set(job.verdict() == Verdict::Succeeded);
         let mut logged = self.logged.borrow_mut();
         for transition in &job.transitions {
             if !logged.contains(transition) {
@@ -195,7 +198,7 @@ impl RemoteWork for TrainingJobWork<'_> {
         if !self.logs {
             return waiting.await;
         }
-        Box::pin(logs::beside(waiting, &id.name, self.ctx)).await
+        Box::pin(logs::beside(waiting, &id.name, &self.succeeded, self.ctx)).await
     }
 
     fn links(&self, id: Option<&JobId>) -> Links {
