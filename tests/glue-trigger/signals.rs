@@ -91,35 +91,36 @@ fn the_next_process_takes_over_what_was_left() {
     assert_eq!((starts(&site), started(&site)), (1, 1));
 }
 
+/// Someone else has started an attached run: a signal stops it only where the user has asked for that. The hint is one that
+/// leads to this run: the key is not its key.
 #[test]
-fn an_attached_run_is_stopped_only_if_asked_to() {
-    for (typed, stops) in [(&[][..], false), (&["--on-terminate", "cancel"], true)] {
+fn an_attached_run_is_left_unless_the_user_says() {
+    for (more, signal, code) in [
+        (&[][..], Signal::TERM, 143),
+        (&[], Signal::INT, 130),
+        (&super::KEY, Signal::TERM, 143),
+        (&["--on-terminate", "detach"], Signal::TERM, 143),
+    ] {
         let site = pod(ENDLESS);
         let run = site.sandbox.start_run("etl", [("--day", "monday")]).unwrap();
-        let running = site.start([&etl(&["--attach", &run])[..], typed].concat());
+        let running = site.start(etl(&["--attach", &run]).into_iter().chain(more.iter().copied()));
+        running.wait_for_log("RUNNING");
+        let outcome = end(running, signal);
+        outcome
+            .assert_exit(code)
+            .assert_says(&format!("--attach {run}"))
+            .assert_does_not_say("same idempotency key");
+        assert_run_goes_on(&site);
+    }
+    for more in [&[][..], &super::KEY] {
+        let site = pod(ENDLESS);
+        let run = site.sandbox.start_run("etl", [("--day", "monday")]).unwrap();
+        let cancel = etl(&["--attach", &run, "--on-terminate", "cancel"]);
+        let running = site.start(cancel.into_iter().chain(more.iter().copied()));
         running.wait_for_log("RUNNING");
         end(running, Signal::TERM).assert_exit(143);
-        if stops {
-            wait_for_state(&site, "STOPPED");
-        } else {
-            assert_run_goes_on(&site);
-        }
+        wait_for_state(&site, "STOPPED");
     }
-}
-
-/// The hint is one that leads to this run: the key is not its key.
-#[test]
-fn an_attached_run_that_is_left_is_attached_to_again() {
-    let site = pod(ENDLESS);
-    let run = site.sandbox.start_run("etl", [("--day", "monday")]).unwrap();
-    let running = site.start(keyed(&["--attach", &run]));
-    running.wait_for_log("RUNNING");
-    let outcome = end(running, Signal::TERM);
-    outcome
-        .assert_exit(143)
-        .assert_says(&format!("--attach {run}"))
-        .assert_does_not_say("same idempotency key");
-    assert_run_goes_on(&site);
 }
 
 /// The answer of a start holds the only id there is, so that it is waited for.
@@ -169,6 +170,16 @@ fn before_the_start_nothing_is_started() {
     let outcome = end(running, Signal::TERM);
     outcome.assert_exit(143).assert_says("was started");
     assert_eq!(starts(&site), 0);
+}
+
+/// The exit is that of the end which the program comes to: a refusal is not a signal's doing.
+#[test]
+fn a_start_that_is_refused_after_the_signal_is_told_as_such() {
+    let site = pod(ENDLESS);
+    spoil(&site, fault("StartJobRun", FaultKind::Slow(Duration::from_millis(800))));
+    let running = site.start(["--job-name", "another"]);
+    running.wait_for_calls("glue", "StartJobRun", 1);
+    end(running, Signal::TERM).assert_exit(65).assert_says("EntityNotFoundException");
 }
 
 /// Between two sends of a throttled start.
@@ -224,44 +235,55 @@ fn a_second_signal_ends_it_at_once() {
     assert_eq!(outcome.termination()["remote_id"], site.sandbox.runs("etl")[0].id);
 }
 
+/// Without a key, nothing finds a run again that may be running: 80.
 #[test]
 fn a_stop_that_was_not_accepted_is_told() {
-    // Refused.
-    let site = pod_without("glue:BatchStopJobRun", ENDLESS);
-    let running = site.start(ETL);
-    running.wait_for_log("RUNNING");
-    let outcome = end(running, Signal::TERM);
-    // Without a key nothing finds the run again.
-    outcome
-        .assert_exit(80)
-        .assert_says("glue:BatchStopJobRun")
-        .assert_says("may still be running")
-        .assert_says(&site.sandbox.runs("etl")[0].id);
-    assert_eq!(site.sandbox.runs("etl")[0].state, "RUNNING");
+    let cancel = ["--on-terminate", "cancel"];
+    for (args, code) in [(etl(&[]), 80), (keyed(&cancel), 143)] {
+        // Refused.
+        let site = pod_without("glue:BatchStopJobRun", ENDLESS);
+        let running = site.start(&args);
+        running.wait_for_log("RUNNING");
+        let outcome = end(running, Signal::TERM);
+        outcome
+            .assert_exit(code)
+            .assert_says("glue:BatchStopJobRun")
+            .assert_says("may still be running")
+            .assert_says(&site.sandbox.runs("etl")[0].id);
+        assert_eq!(site.sandbox.runs("etl")[0].state, "RUNNING");
 
-    // Not answered at all.
-    let site = pod(ENDLESS);
-    spoil(&site, fault("BatchStopJobRun", FaultKind::Hang).for_ever());
-    let running = site.start(ETL);
-    running.wait_for_log("RUNNING");
-    let outcome = end(running, Signal::TERM);
-    outcome.assert_exit(80).assert_says("did not respond").assert_says("may still be running");
+        // Not answered at all.
+        let site = pod(ENDLESS);
+        spoil(&site, fault("BatchStopJobRun", FaultKind::Hang).for_ever());
+        let running = site.start(&args);
+        running.wait_for_log("RUNNING");
+        let outcome = end(running, Signal::TERM);
+        outcome.assert_exit(code).assert_says("did not respond").assert_says("may still be running");
+    }
 }
 
-/// Glue refuses the stop of a run that is over, with 200 and an error inside: its end is the result.
+/// Whatever a signal does to a run, one that has ended by itself is the result. Where the poll after the signal does not
+/// show that, Glue refuses the stop of a run that is over, with 200 and an error inside.
 #[test]
 fn a_run_that_was_over_before_the_stop_is_reported() {
     for (state, code) in [("SUCCEEDED", 0), ("FAILED", 10), ("STOPPED", 11)] {
         let steps = format!("[{{ state = 'RUNNING' }}, {{ state = '{state}', after = '2s' }}]");
-        let site = pod(&format!("courses = [{{ steps = {steps} }}]"));
-        let running = site.start(["--job-name", "etl", "--poll-interval", "1h"]);
-        running.wait_for_log("RUNNING");
-        wait_for_state(&site, state);
-        let outcome = end(running, Signal::TERM);
-        outcome.assert_exit(code).assert_does_not_say("Glue has accepted");
-        assert_eq!(outcome.json()["state"], state);
-        assert_eq!(outcome.termination()["state"], state);
-        assert_eq!(site.sandbox.count("glue", "BatchStopJobRun"), 1);
+        let detach = ["--on-terminate", "detach"];
+        for (more, hangs) in [(&[][..], false), (&[], true), (&super::KEY, false), (&detach, false)] {
+            let site = pod(&format!("courses = [{{ steps = {steps} }}]"));
+            let args = ["--job-name", "etl", "--poll-interval", "1h"];
+            let running = site.start(args.iter().chain(more));
+            running.wait_for_log("RUNNING");
+            wait_for_state(&site, state);
+            if hangs {
+                spoil(&site, fault("GetJobRun", FaultKind::Hang));
+            }
+            let outcome = end(running, Signal::TERM);
+            outcome.assert_exit(code).assert_does_not_say("Glue has accepted");
+            assert_eq!(outcome.json()["state"], state);
+            assert_eq!(outcome.termination()["state"], state);
+            assert_eq!(site.sandbox.count("glue", "BatchStopJobRun"), usize::from(hangs));
+        }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The wait: what is told on the way, and by which states it is led.
 
-use testkit::Site;
+use std::time::Duration;
+
+use testkit::{FaultKind, Site};
 
 use super::{
     BINARY, ENDLESS, ETL, QUICK, etl, fault, keyed, log, pod, run_id, single, spoil, started, states, status,
@@ -101,4 +103,46 @@ fn a_second_look_is_not_needed_for_a_run_that_is_over() {
     let outcome = site.run(["--job-name", "broken-etl", "--poll-interval", "1h", "--attach", &run]);
     outcome.assert_exit(10).assert_says("KeyError: 'order_id'");
     assert_eq!(site.sandbox.count("glue", "GetJobRun"), 1);
+}
+
+/// Glue's own timeout has status 400 and is not a refusal: it passes, and counts as a failed poll.
+#[test]
+fn a_timeout_of_the_service_s_own_is_borne() {
+    let timeout = || status(400, "OperationTimeoutException", "Operation timed out");
+    let site = pod(QUICK);
+    spoil(&site, fault("GetJobRuns", timeout()).times(2));
+    spoil(&site, fault("GetJobRun", timeout()).times(4));
+    site.run(keyed(&[])).assert_exit(0);
+    assert_eq!(started(&site), 1);
+
+    let site = pod(ENDLESS);
+    spoil(&site, fault("GetJobRun", timeout()).from(2).for_ever());
+    site.run(keyed(&[])).assert_exit(79).assert_says("OperationTimeoutException");
+    assert_eq!(site.sandbox.count("glue", "GetJobRun"), 6);
+
+    // Of a stop as well, which is asked for again.
+    let site = pod(ENDLESS);
+    spoil(&site, fault("BatchStopJobRun", timeout()));
+    let running = site.start(ETL);
+    running.wait_for_log("RUNNING");
+    running.signal(testkit::Signal::TERM);
+    running.finish().assert_exit(143).assert_says("has accepted to stop");
+}
+
+/// The SDK sends a throttled call three times before it counts as one poll.
+#[test]
+fn throttled_polls_add_a_little_and_are_told_from_the_second_on() {
+    let site = pod(ENDLESS);
+    let running = site.start(["--job-name", "etl", "--poll-interval", "500ms"]);
+    running.wait_for_log("RUNNING");
+    spoil(&site, fault("GetJobRun", FaultKind::Throttle).times(9));
+    let run = site.sandbox.runs("etl").remove(0).id;
+    running.wait_for_log("poll throttled");
+    site.sandbox.stop_run("etl", &run).unwrap();
+    let outcome = running.finish();
+    outcome.assert_exit(11);
+    assert!(outcome.elapsed < Duration::from_secs(45), "{:?}", outcome.elapsed);
+    let lines = log(&outcome).into_iter().filter(|line| line["message"] == "poll throttled");
+    let told: Vec<_> = lines.map(|line| (line["level"].clone(), line["throttles"].clone())).collect();
+    assert_eq!(told, [("INFO".into(), 2.into()), ("INFO".into(), 3.into())]);
 }

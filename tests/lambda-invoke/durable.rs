@@ -136,7 +136,7 @@ fn told_to_end_it_leaves_or_stops_the_execution() {
         running.wait_for_calls("lambda", "Invoke", 2);
         running.signal(Signal::TERM);
         let outcome = running.finish();
-        outcome.assert_exit(143).assert_says("has accepted to stop the durable execution");
+        outcome.assert_exit(143).assert_says("was stopped");
         assert!(outcome.elapsed < Duration::from_secs(10));
         assert_eq!(site.sandbox.count("lambda", "StopDurableExecution"), 1, "{kind}");
         // What was stopped has failed, for the next process with the same key.
@@ -144,6 +144,45 @@ fn told_to_end_it_leaves_or_stops_the_execution() {
             .assert_exit(11)
             .assert_says("ended STOPPED");
         assert_eq!(invoked(&site), 1, "{kind}");
+    }
+}
+
+/// Lambda accepts the stop of an execution that has ended, and changes nothing. Its end is the result.
+#[test]
+fn an_execution_that_has_ended_by_itself_is_the_result() {
+    let long = ["--invocation-type", "Event", "--poll-interval", "1h"];
+    let cancel = ["--on-terminate", "cancel"];
+    for (answer, code) in
+        [("{ json = '{\"ok\":true}' }", 0), ("{ error = { type = 'E', message = 'x' } }", 10)]
+    {
+        for (more, hangs) in [(&cancel[..], 0), (&cancel, 1), (&[], 0)] {
+            let site = durable(&format!("after = '2s', answer = {answer}"));
+            let running = site.start(live(&long).iter().chain(more));
+            running.wait_for_calls("lambda", "GetDurableExecution", 1);
+            std::thread::sleep(Duration::from_millis(2500));
+            if hangs > 0 {
+                spoil(&site, Fault::new("lambda", "GetDurableExecution", FaultKind::Hang).times(hangs));
+            }
+            running.signal(Signal::TERM);
+            let outcome = running.finish();
+            outcome.assert_exit(code);
+            assert_eq!(site.sandbox.count("lambda", "StopDurableExecution"), hangs as usize, "{more:?}");
+        }
+    }
+}
+
+/// One that has a name of the user's may be someone else's.
+#[test]
+fn an_execution_of_the_user_s_name_is_left_unless_the_user_says() {
+    for (more, stops) in [(&[][..], 0), (&["--on-terminate", "cancel"], 1)] {
+        let site = durable("after = '1h'");
+        let args = ["--qualifier", "live", "--durable-execution-name", "n-1"];
+        let args = super::f(&args).into_iter().chain(more.iter().copied());
+        let running = site.start(args);
+        running.wait_for_calls("lambda", "Invoke", 1);
+        running.signal(Signal::TERM);
+        running.finish().assert_exit(143);
+        assert_eq!(site.sandbox.count("lambda", "StopDurableExecution"), stops);
     }
 }
 

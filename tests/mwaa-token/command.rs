@@ -141,7 +141,8 @@ fn refusals() {
 
 #[test]
 fn a_signal_does_not_wait_for_a_command_that_nothing_stops() {
-    for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
+    // A Job must not run it again.
+    for (signal, code) in [(Signal::TERM, 80), (Signal::INT, 130)] {
         let site = pod("", "");
         spoil(&site, web_fault(FaultKind::HangAfter));
         let running = site.start(["run", "--", "version"]);

@@ -18,18 +18,19 @@ fn end(running: Running<'_>, signal: Signal) -> Outcome {
     outcome
 }
 
+/// Without a key nothing finds a run that was left running, so that a retry would start a second one: 80.
 #[test]
 fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
+    let cancel = ["--on-terminate", "cancel"];
     for (environment, args, signal, code, stops) in [
-        // Airflow overwrites the end of a run that has just ended, so that nothing is stopped unless asked for; and
-        // without a key nothing but a person finds the run again.
         ("", trigger(&[]), Signal::TERM, 80, false),
-        ("", trigger(&["--on-terminate", "cancel"]), Signal::TERM, 143, true),
-        (THREE, trigger(&["--on-terminate", "cancel"]), Signal::INT, 130, true),
+        (THREE, trigger(&[]), Signal::INT, 80, false),
         ("", trigger(&["--on-terminate", "detach"]), Signal::TERM, 80, false),
+        ("", trigger(&cancel), Signal::TERM, 143, true),
+        (THREE, trigger(&cancel), Signal::INT, 130, true),
         ("", keyed(&[]), Signal::TERM, 143, false),
         (THREE, keyed(&[]), Signal::INT, 130, false),
-        ("", keyed(&["--on-terminate", "cancel"]), Signal::TERM, 143, true),
+        ("", keyed(&cancel), Signal::TERM, 143, true),
     ] {
         let site = pod(environment, ENDLESS);
         let running = site.start(&args);
@@ -43,6 +44,37 @@ fn while_waiting_the_run_is_stopped_or_left_as_chosen() {
             outcome.assert_says("has accepted to stop");
         } else {
             outcome.assert_says("is still running");
+        }
+    }
+}
+
+/// Airflow would overwrite its state: a run that has ended since the last poll is the result, and stays what it is.
+#[test]
+fn a_run_that_has_ended_is_the_result_and_is_not_overwritten() {
+    let cancel = ["--on-terminate", "cancel", "--poll-interval", "1h"];
+    let default = ["--poll-interval", "1h"];
+    for (environment, state, code, more) in [
+        ("", "success", 0, &cancel[..]),
+        (THREE, "success", 0, &cancel),
+        ("", "failed", 10, &cancel),
+        ("", "success", 0, &default),
+    ] {
+        let dag = format!(
+            "courses = [{{ steps = [{{ state = 'running' }}, {{ state = '{state}', after = '2s' }}] }}]"
+        );
+        for key in [&[][..], &super::KEY] {
+            let site = pod(environment, &dag);
+            let running = site.start(["trigger", "etl"].iter().chain(more).chain(key));
+            running.wait_for_log("running");
+            let now = || site.sandbox.dag_runs("flow")[0].state.clone();
+            while now() != state {
+                std::thread::sleep(Duration::from_millis(20));
+            }
+            let outcome = end(running, Signal::TERM);
+            outcome.assert_exit(code);
+            assert_eq!(outcome.json()["state"], state);
+            assert_eq!(outcome.termination()["state"], state);
+            assert_eq!(now(), state, "{more:?} {key:?}");
         }
     }
 }
@@ -70,24 +102,32 @@ fn a_run_that_cannot_be_stopped_is_told_to_go_on() {
         .assert_says("may still be running");
     assert_eq!(site.sandbox.dag_runs("flow")[0].state, "running");
 
-    let site = pod("", ENDLESS);
-    let running = site.start(["trigger", "etl", "--poll-interval", "1h", "--on-terminate", "cancel"]);
-    running.wait_for_log("running");
-    spoil(&site, fault("InvokeRestApi", FaultKind::Hang).for_ever());
-    end(running, Signal::TERM).assert_exit(80).assert_says("may still be running");
+    // Whether it has ended is not known, or whether the stop was carried out.
+    for (from, says) in [(1, "did not respond in time"), (3, "did not respond to the stop")] {
+        for (key, code) in [(&[][..], 80), (&super::KEY, 143)] {
+            let site = pod("", ENDLESS);
+            let args = ["trigger", "etl", "--poll-interval", "1h", "--on-terminate", "cancel"];
+            let running = site.start(args.iter().chain(key));
+            running.wait_for_log("running");
+            spoil(&site, fault("InvokeRestApi", FaultKind::Hang).from(from).for_ever());
+            let outcome = end(running, Signal::TERM);
+            outcome.assert_exit(code).assert_says("may still be running").assert_says(says);
+        }
+    }
 }
 
-/// The answer of a start is worth a wait: without a key, its run is to be stopped.
+/// The answer of a start is worth a wait: its run may have to be stopped, and is named.
 #[test]
 fn during_the_start_its_answer_is_awaited() {
-    for (args, at, state) in
-        [(trigger(&["--on-terminate", "cancel"]), 2, "failed"), (keyed(&[]), 3, "running")]
+    let cancel = trigger(&["--on-terminate", "cancel"]);
+    for (args, at, code, state) in
+        [(cancel, 2, 143, "failed"), (trigger(&[]), 2, 80, "running"), (keyed(&[]), 3, 143, "running")]
     {
         let site = pod("", ENDLESS);
         spoil(&site, fault("InvokeRestApi", FaultKind::Slow(Duration::from_millis(800))).from(at));
         let running = site.start(&args);
         running.wait_for_calls("mwaa", "InvokeRestApi", usize::try_from(at).unwrap());
-        end(running, Signal::TERM).assert_exit(143);
+        end(running, Signal::TERM).assert_exit(code);
         assert_eq!((started(&site), site.sandbox.dag_runs("flow")[0].state.as_str()), (1, state));
     }
 }

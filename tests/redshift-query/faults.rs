@@ -1,5 +1,7 @@
 //! A service that fails now and then.
 
+use std::time::Duration;
+
 use testkit::{Fault, FaultKind};
 
 use super::{assert_stdout, keyed, on, status, warehouse};
@@ -72,6 +74,19 @@ fn a_wrapped_throttle_is_waited_out() {
     // The same code without it is what it says.
     house.spoil("ExecuteStatement", status(400, "ValidationException", "Database is missing"));
     house.run(on(&ROWS)).assert_exit(65).assert_says("Database is missing");
+}
+
+/// The SDK does not know these throttles, so that each is one. However long the interval of polls is, a page comes soon.
+#[test]
+fn throttled_pages_of_a_result_delay_it_a_little() {
+    let house = warehouse("");
+    house.fault(Fault::new("redshift-data", "GetStatementResult", FaultKind::Throttle).times(4));
+    let rows = ROWS.iter().chain(&["--poll-interval", "1h"]).copied().collect::<Vec<_>>();
+    let outcome = house.run(on(&rows));
+    assert_stdout(outcome.assert_exit(0), CSV);
+    assert!(outcome.elapsed < Duration::from_secs(40), "{:?}", outcome.elapsed);
+    let lines = outcome.stderr.lines().filter(|line| line.contains("poll throttled"));
+    assert_eq!(lines.filter(|line| line.contains("INFO")).count(), 3, "{}", outcome.stderr);
 }
 
 #[test]

@@ -44,16 +44,22 @@ fn the_job_is_stopped_or_left_as_chosen() {
     }
 }
 
-/// A job that cannot be stopped because it is over is the result.
+/// A job that has ended by itself is the result, whatever a signal does; that the stop of one is refused is the last way to
+/// see it.
 #[test]
 fn a_job_that_ends_at_that_moment_is_the_result() {
-    let site = pod(&[QUICK]);
-    spoil(&site, fault("DescribeTrainingJob", FaultKind::Slow(Duration::from_secs(30))).from(2).times(1));
-    let running = site.start(train(&[]));
-    running.wait_for_calls("sagemaker", "DescribeTrainingJob", 2);
-    wait_until("Completed", || site.sandbox.training_jobs()[0].status == "Completed");
-    let outcome = end(running, Signal::TERM);
-    assert_eq!(outcome.assert_exit(0).json()["status"], "Completed");
+    let detach = ["--on-terminate", "detach"];
+    for (more, slow) in [(&[][..], 1), (&[], 2), (&detach, 1)] {
+        let site = pod(&[QUICK]);
+        let hangs = FaultKind::Slow(Duration::from_secs(30));
+        spoil(&site, fault("DescribeTrainingJob", hangs).from(2).times(slow));
+        let running = site.start(train(more));
+        running.wait_for_calls("sagemaker", "DescribeTrainingJob", 2);
+        wait_until("Completed", || site.sandbox.training_jobs()[0].status == "Completed");
+        let outcome = end(running, Signal::TERM);
+        assert_eq!(outcome.assert_exit(0).json()["status"], "Completed");
+        assert_eq!(site.sandbox.count("sagemaker", "StopTrainingJob"), usize::from(slow == 2));
+    }
 }
 
 /// The second of two stops is refused, because the first one was carried out and its answer lost.

@@ -23,7 +23,7 @@ pub(crate) async fn check(job: &Job<'_>, request: &Request, ctx: &Context) -> Re
     if let Work::Start(_) = request.work {
         survey.extend([Check::untold("glue:StartJobRun")]);
     }
-    if ctx.on_terminate() == OnTerminate::Cancel {
+    if request.work.on_terminate(ctx) == OnTerminate::Cancel {
         survey.extend([Check::untold("glue:BatchStopJobRun")]);
     }
     survey.report(request.output)

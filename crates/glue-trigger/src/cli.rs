@@ -129,7 +129,7 @@ pub struct Cli {
 
     /// Start nothing: wait for this run and report it
     ///
-    /// A signal does to it what --on-terminate says, as to a run of our own.
+    /// A signal leaves it running, unless --on-terminate cancel is given.
     #[arg(
         long,
         env = "GLUE_ATTACH",

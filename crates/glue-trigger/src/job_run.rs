@@ -122,7 +122,10 @@ impl RemoteWork for JobRun<'_> {
     /// take their place if it does so only where none are given.
     async fn prepare(&self, _: &Attempt<'_, String>) -> Result<(), StartError> {
         let mut arguments = match &self.start.retry_run {
-            Some(run_id) => self.job.arguments_of(run_id).await.map_err(StartError::Refused)?,
+            Some(run_id) => {
+                let reading = self.ctx.look_up(async || self.job.arguments_of(run_id).await);
+                reading.await.map_err(StartError::Refused)?
+            }
             None => Arguments::new(),
         };
         arguments.remove(MARKER);

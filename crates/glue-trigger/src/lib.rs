@@ -40,7 +40,7 @@
 //! where Glue or the account's limits turned the start down for now, or a start with a key got no answer and no
 //! run of it was seen, 79 where the run is still running and the key finds it again,
 //! 80 where nothing does. After a
-//! signal it is 130 or 143, unless a cancel finds that the run is over: then its end is the result.
+//! signal it is 130 or 143, or 80 where a run without a key is left running; a run that has ended by itself is the result.
 
 mod arguments;
 mod check;

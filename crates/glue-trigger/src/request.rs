@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use job_runtime::Output;
+use job_runtime::{Context, OnTerminate, Output};
 
 use crate::arguments::Arguments;
 
@@ -26,6 +26,16 @@ pub(crate) enum Work {
     Start(Box<Start>),
     /// The one with this id.
     Attach(String),
+}
+
+impl Work {
+    /// What a signal does to the run. Someone else has started one that is attached to.
+    pub(crate) fn on_terminate(&self, ctx: &Context) -> OnTerminate {
+        match self {
+            Self::Start(_) => ctx.on_terminate(),
+            Self::Attach(_) => ctx.on_terminate_or(OnTerminate::Detach),
+        }
+    }
 }
 
 /// What goes into `StartJobRun`, and how long to try.

@@ -157,7 +157,8 @@ pub(crate) struct Common {
 
     /// What SIGTERM and SIGINT do to the remote work [default: detach with a key, cancel without]
     ///
-    /// A second signal ends at once.
+    /// Work that this process only attached to, and a DAG run, is stopped only if cancel is given. Work that is left
+    /// running without a key exits with 80, because a retry would repeat it. A second signal ends at once.
     #[arg(
         id = "runtime.on-terminate", long = "on-terminate", value_name = "ACTION", env = env::ON_TERMINATE,
         help_heading = WORK

@@ -133,9 +133,15 @@ impl Context {
         self.running.on_prior_failure
     }
 
-    /// What a signal does to the remote work.
+    /// What a signal does to remote work that this process has started, or has found by its key.
     pub fn on_terminate(&self) -> OnTerminate {
         self.running.on_terminate
+    }
+
+    /// What a signal does to remote work whose default is `default`: that of work of others, which must not be stopped
+    /// unless the user says so, is [`OnTerminate::Detach`], with a key and without.
+    pub fn on_terminate_or(&self, default: OnTerminate) -> OnTerminate {
+        self.running.on_terminate_typed.unwrap_or(default)
     }
 
     /// What a signal does to the remote work, where the user has said so.
@@ -176,6 +182,11 @@ impl Context {
     /// The interval that the user wants between the first two looks, where they said so.
     pub(crate) fn poll_interval(&self) -> Option<Duration> {
         self.running.poll_interval
+    }
+
+    #[cfg(test)]
+    pub(crate) fn set_poll_interval(&mut self, interval: Duration) {
+        self.running.poll_interval = Some(interval);
     }
 
     /// The index of this pod in an Indexed Job, as Kubernetes told it.

@@ -270,7 +270,7 @@ async fn race<E: Failure>(
             break told;
         }
     };
-    tracing::warn!(signal = signal::name(told), on_terminate = ?ctx.on_terminate(), "told to end");
+    tracing::warn!(signal = signal::name(told), "told to end");
     ctx.interrupt(told);
     tokio::select! {
         biased;

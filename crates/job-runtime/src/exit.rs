@@ -29,7 +29,7 @@ pub enum Exit {
     Config,
     /// The wait ended; the remote work goes on.
     Timeout,
-    /// Sent without an answer: it may have started, and no key can settle it.
+    /// The work may have started, or is still running, and nothing lets a retry find it.
     Unknown,
     /// Ended by SIGINT.
     Interrupted,
@@ -120,7 +120,9 @@ impl Exit {
             Self::Denied => "credentials or permission refused; the text names the hop",
             Self::Config => "profile, region, token file, CA bundle, secret keys…",
             Self::Timeout => "our wait ended; the remote work goes on",
-            Self::Unknown => "sent, no answer: may have started; only where no key can settle it",
+            Self::Unknown => {
+                "the work may have started, or is still running, and nothing lets a retry find it"
+            }
             Self::Interrupted | Self::Terminated => "ended by SIGINT / SIGTERM",
         }
     }

@@ -1,20 +1,23 @@
 //! Waiting for remote work to end.
 
+mod pace;
+
+use self::pace::Pace;
 use crate::context::Context;
 use crate::duration::Human;
 use crate::error::CallError;
 use crate::exit::Exit;
 use std::time::Duration;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout_at};
 
-/// Each interval is this much longer than the one before.
-const GROWTH: f64 = 1.5;
-/// The longest interval, unless the first is longer.
-const CAP: Duration = Duration::from_mins(1);
-/// By how much an interval may be shorter or longer, so that a fleet does not look in step.
-const JITTER: f64 = 0.2;
-/// So many failed looks in a row end the wait.
+/// So many failed polls in a row end the wait.
 const FAILURES: u32 = 5;
+/// Pauses between the attempts of a lookup.
+const LOOKUP_PAUSES: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
+/// How long the poll after a signal may take.
+const LAST_POLL: Duration = Duration::from_millis(1500);
+/// How much of the time for a stop that poll leaves.
+const TIME_TO_STOP: Duration = Duration::from_secs(1);
 /// How long the look at the deadline may take.
 const LAST_LOOK: Duration = Duration::from_secs(10);
 /// While nothing changes, a log line says so this often.
@@ -86,25 +89,64 @@ impl Context {
     ///
     /// The first look is at once. The interval begins with `--poll-interval`, or `first` where nobody says, and
     /// grows to a minute. A failed look is borne four times in a row, a throttle always; a refusal ends the wait.
+    /// A throttle adds 10 s at most to the interval, until a look succeeds.
     /// A service that holds its answer back ([`Judged::Held`]) is asked again at once.
-    /// At the deadline there is one last look. A signal ends the wait at once, with the look in flight.
+    /// At the deadline there is one last look. After a signal there is one more, in place of the one in flight: work that
+    /// has ended by then is the result. It takes 1.5 s at most, and leaves a second of [`Context::stop_by`].
     ///
     /// Every change of state is logged, and once a minute that there was none.
     pub async fn poll<T>(
         &self,
         first: Duration,
+        look: impl AsyncFnMut() -> Result<Judged<T>, CallError>,
+    ) -> Ended<T> {
+        let first = self.poll_interval().unwrap_or(first);
+        self.poll_at(Pace::of_wait(first), look).await
+    }
+
+    /// Reads something by `ask`, and bears failures and throttles as [`Context::poll`] does; each throttle delays it by
+    /// 6 s at most.
+    pub async fn read<T>(&self, ask: impl AsyncFn() -> Result<T, CallError>) -> Ended<T> {
+        self.poll_at(Pace::of_read(), async || Ok(Judged::Done(ask().await?))).await
+    }
+
+    /// Reads by `ask` what has to be known before anything is started. What may pass is tried three times: the SDK does not
+    /// know all of it. Throttles are left to the SDK and to the retries of a Job.
+    ///
+    /// # Errors
+    /// The failure of the last attempt.
+    pub async fn look_up<T>(&self, ask: impl AsyncFn() -> Result<T, CallError>) -> Result<T, CallError> {
+        for pause in LOOKUP_PAUSES {
+            let error = match ask().await {
+                Err(error) if error.exit() == Exit::Unavailable && !error.is_throttle() => error,
+                done => return done,
+            };
+            if Instant::now() + pause >= self.deadline() {
+                return Err(error);
+            }
+            tracing::debug!(%error, "lookup failed; trying again");
+            tokio::select! {
+                biased;
+                () = self.cancelled() => return Err(self.given_up(error)),
+                () = sleep(pause) => {}
+            }
+        }
+        ask().await
+    }
+
+    async fn poll_at<T>(
+        &self,
+        mut pace: Pace,
         mut look: impl AsyncFnMut() -> Result<Judged<T>, CallError>,
     ) -> Ended<T> {
         let deadline = self.deadline();
-        let first = self.poll_interval().unwrap_or(first);
-        let mut pace = Pace::new(first);
         let mut watch = Watch { state: None, logged: Instant::now() };
         let mut failures = 0;
         loop {
             let last = Instant::now() >= deadline;
             let looked = tokio::select! {
                 biased;
-                () = self.cancelled() => return self.cancelled_wait(),
+                () = self.cancelled() => return self.last_poll(look, watch).await,
                 looked = look() => looked,
                 // Its time is told meanwhile: a look may be long.
                 () = self.rest(deadline + LAST_LOOK, &mut watch) => return Ended::Deadline(watch.state),
@@ -117,17 +159,23 @@ impl Context {
                 }
                 Ok(Judged::Pending { state, detail }) => {
                     failures = 0;
+                    pace.succeeded();
                     self.saw(&mut watch, state, detail.as_deref());
                 }
                 Ok(Judged::Held { state }) => {
                     failures = 0;
-                    pace = Pace::new(first);
+                    pace.restart();
                     held = true;
                     self.saw(&mut watch, state, None);
                 }
                 Err(err) if err.is_throttle() => {
-                    tracing::debug!(error = %err, "looking less often");
-                    pace.back_off();
+                    let throttles = pace.throttled();
+                    // One is nothing to worry about; several in a row delay the end.
+                    if throttles == 1 {
+                        tracing::debug!(error = %err, throttles, "poll throttled");
+                    } else {
+                        tracing::info!(error = %err, throttles, "poll throttled");
+                    }
                 }
                 Err(err) => {
                     failures += 1;
@@ -144,7 +192,7 @@ impl Context {
             let next = Instant::now() + pause;
             tokio::select! {
                 biased;
-                () = self.cancelled() => return self.cancelled_wait(),
+                () = self.cancelled() => return self.last_poll(look, watch).await,
                 () = self.rest(next.min(deadline), &mut watch) => {}
             }
         }
@@ -157,7 +205,23 @@ impl Context {
         tracing::info!(state, elapsed = %Human(self.elapsed()), "new state");
     }
 
-    fn cancelled_wait<T>(&self) -> Ended<T> {
+    /// The poll after a signal.
+    async fn last_poll<T>(
+        &self,
+        mut look: impl AsyncFnMut() -> Result<Judged<T>, CallError>,
+        mut watch: Watch,
+    ) -> Ended<T> {
+        let by = (Instant::now() + LAST_POLL).min(self.stop_by() - TIME_TO_STOP);
+        match timeout_at(by, look()).await {
+            Ok(Ok(Judged::Done(done))) => {
+                self.console.end_progress();
+                return Ended::Done(done);
+            }
+            Ok(Ok(Judged::Pending { state, detail })) => self.saw(&mut watch, state, detail.as_deref()),
+            Ok(Ok(Judged::Held { state })) => self.saw(&mut watch, state, None),
+            Ok(Err(error)) => tracing::debug!(%error, "the poll after the signal failed"),
+            Err(_) => {}
+        }
         Ended::Cancelled(self.interruption().unwrap_or(Exit::Terminated))
     }
 
@@ -208,216 +272,5 @@ struct Watch {
     logged: Instant,
 }
 
-/// How long to wait for the next look.
-struct Pace {
-    interval: Duration,
-    cap: Duration,
-}
-
-impl Pace {
-    fn new(first: Duration) -> Self {
-        Self { interval: first, cap: first.max(CAP) }
-    }
-
-    /// The next interval; `random` is between 0 and 1.
-    fn next(&mut self, random: f64) -> Duration {
-        let interval = self.interval;
-        self.interval = interval.mul_f64(GROWTH).min(self.cap);
-        interval.mul_f64(1.0 - JITTER + 2.0 * JITTER * random)
-    }
-
-    /// The service asks for patience.
-    fn back_off(&mut self) {
-        self.interval = (self.interval * 2).min(self.cap);
-    }
-}
-
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::context::tests::context;
-    use crate::error::tests::{answered, refused_connection};
-    use tokio::time::sleep;
-
-    const SECOND: Duration = Duration::from_secs(1);
-
-    fn pending(state: &str) -> Judged<&'static str> {
-        Judged::Pending { state: state.to_owned(), detail: None }
-    }
-
-    fn unavailable() -> Result<Judged<&'static str>, CallError> {
-        Err(CallError::new("glue:GetJobRun", &refused_connection()))
-    }
-
-    fn answer(status: u16, code: &'static str) -> Result<Judged<&'static str>, CallError> {
-        Err(CallError::new("glue:GetJobRun", &answered(status, code)))
-    }
-
-    /// Polls until the looks of `script` are used up, then done.
-    async fn follow(
-        ctx: &Context,
-        script: Vec<Result<Judged<&'static str>, CallError>>,
-    ) -> (Ended<&'static str>, usize) {
-        let mut looks = 0;
-        let mut script = script.into_iter();
-        let ended = ctx
-            .poll(SECOND, async || {
-                looks += 1;
-                script.next().unwrap_or(Ok(Judged::Done("done")))
-            })
-            .await;
-        (ended, looks)
-    }
-
-    #[test]
-    fn intervals_grow_to_the_cap() {
-        let mut pace = Pace::new(Duration::from_secs(5));
-        let seconds: Vec<f64> = (0..9).map(|_| pace.next(0.5).as_secs_f64()).collect();
-        assert_eq!(seconds, [5.0, 7.5, 11.25, 16.875, 25.3125, 37.96875, 56.953_125, 60.0, 60.0]);
-        let mut pace = Pace::new(Duration::from_mins(5));
-        assert_eq!([pace.next(0.5), pace.next(0.5)], [Duration::from_mins(5); 2]);
-    }
-
-    #[test]
-    fn jitter_stays_within_a_fifth() {
-        for (random, seconds) in [(0.0, 8.0), (0.5, 10.0), (1.0, 12.0)] {
-            assert_eq!(Pace::new(Duration::from_secs(10)).next(random), Duration::from_secs_f64(seconds));
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn the_first_look_is_at_once() {
-        let ctx = context(3600 * SECOND, None);
-        let begun = Instant::now();
-        assert_eq!(follow(&ctx, vec![]).await, (Ended::Done("done"), 1));
-        assert_eq!(begun.elapsed(), Duration::ZERO);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn four_failures_are_borne_and_five_are_not() {
-        let ctx = context(36_000 * SECOND, None);
-        let mut script = vec![Ok(pending("RUNNING"))];
-        for _ in 0..3 {
-            script.extend((0..4).map(|_| unavailable()));
-            script.push(Ok(pending("RUNNING")));
-        }
-        assert_eq!(follow(&ctx, script).await, (Ended::Done("done"), 17));
-
-        let (ended, looks) = follow(&ctx, (0..9).map(|_| unavailable()).collect()).await;
-        assert!(matches!(ended, Ended::Lost(err) if err.exit() == Exit::Unavailable));
-        assert_eq!(looks, 5);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn throttles_do_not_count_but_slow_down() {
-        let ctx = context(360_000 * SECOND, None);
-        let begun = Instant::now();
-        let script = (0..20).map(|_| answer(400, "ThrottlingException")).collect();
-        assert_eq!(follow(&ctx, script).await, (Ended::Done("done"), 21));
-        // Twice and half as long again each time: 2, 6, 18, 54, then 60.
-        let seconds = begun.elapsed().as_secs_f64();
-        let unjittered = 2.0 + 6.0 + 18.0 + 54.0 + 16.0 * 60.0;
-        assert!((0.8 * unjittered..1.2 * unjittered).contains(&seconds), "{seconds}");
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_refusal_ends_the_wait_at_once() {
-        let ctx = context(3600 * SECOND, None);
-        for (status, code, exit) in
-            [(400, "AccessDeniedException", Exit::Denied), (400, "EntityNotFoundException", Exit::Rejected)]
-        {
-            let (ended, looks) = follow(&ctx, vec![Ok(pending("RUNNING")), answer(status, code)]).await;
-            assert!(matches!(ended, Ended::Lost(err) if err.exit() == exit));
-            assert_eq!(looks, 2);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn there_is_one_last_look_at_the_deadline() {
-        let ctx = context(100 * SECOND, None);
-        let mut looks = Vec::new();
-        let ended: Ended<()> = ctx
-            .poll(SECOND, async || {
-                looks.push(ctx.elapsed().as_secs());
-                Ok(Judged::Pending { state: "RUNNING".to_owned(), detail: None })
-            })
-            .await;
-        assert_eq!(ended, Ended::Deadline(Some("RUNNING".to_owned())));
-        assert_eq!(looks.last(), Some(&100));
-
-        // The work that ended just in time is seen.
-        let ctx = context(100 * SECOND, None);
-        let ended = ctx
-            .poll(SECOND, async || match ctx.elapsed().as_secs() {
-                100 => Ok(Judged::Done(())),
-                _ => Ok(Judged::Pending { state: "RUNNING".to_owned(), detail: None }),
-            })
-            .await;
-        assert_eq!(ended, Ended::Done(()));
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_look_that_hangs_does_not_outlive_the_deadline() {
-        let ctx = context(100 * SECOND, None);
-        let ended: Ended<()> = ctx.poll(SECOND, async || std::future::pending().await).await;
-        assert_eq!(ended, Ended::Deadline(None));
-        assert_eq!(ctx.elapsed(), 110 * SECOND);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn a_signal_ends_the_wait_at_once() {
-        for hangs in [false, true] {
-            let ctx = context(3600 * SECOND, None);
-            let wait = ctx.poll(600 * SECOND, async || {
-                if hangs {
-                    std::future::pending::<()>().await;
-                }
-                Ok(pending("RUNNING"))
-            });
-            let (ended, ()) = tokio::join!(wait, async {
-                sleep(30 * SECOND).await;
-                ctx.interrupt(Exit::Interrupted);
-            });
-            assert_eq!(ended, Ended::Cancelled(Exit::Interrupted));
-            assert_eq!(ctx.elapsed(), 30 * SECOND);
-        }
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn an_answer_that_was_held_back_is_asked_for_again_at_once() {
-        let ctx = context(7200 * SECOND, None);
-        let mut looks = 0;
-        let ended = ctx
-            .poll(SECOND, async || {
-                looks += 1;
-                sleep(30 * SECOND).await;
-                if ctx.elapsed() < 3600 * SECOND {
-                    Ok(Judged::Held { state: "STARTED".to_owned() })
-                } else {
-                    Ok(Judged::Done(()))
-                }
-            })
-            .await;
-        assert_eq!((ended, looks), (Ended::Done(()), 120));
-        assert_eq!(ctx.elapsed(), 3600 * SECOND);
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn ten_hours_of_waiting() {
-        let ctx = context(24 * 3600 * SECOND, None);
-        let mut looks = 0;
-        let ended = ctx
-            .poll(5 * SECOND, async || {
-                looks += 1;
-                if ctx.elapsed() < 36_000 * SECOND {
-                    Ok(Judged::Pending { state: "RUNNING".to_owned(), detail: None })
-                } else {
-                    Ok(Judged::Done(()))
-                }
-            })
-            .await;
-        assert_eq!(ended, Ended::Done(()));
-        // A look a minute, and a few more at the start.
-        assert!((500..760).contains(&looks), "{looks}");
-    }
-}
+mod tests;

@@ -140,13 +140,13 @@ mod tests {
             (
                 answered(400, "ThrottlingException"),
                 Exit::Terminated,
-                "glue:StartJobRun was not sent again after a signal: ThrottlingException: its text",
+                "glue:StartJobRun was not sent again after a signal: ThrottlingException: its text (request id r-1)",
             ),
             // Its own end: nothing would have been sent again.
             (
                 answered(400, "AccessDeniedException"),
                 Exit::Denied,
-                "glue:StartJobRun was refused: AccessDeniedException: its text",
+                "glue:StartJobRun was refused: AccessDeniedException: its text (request id r-1)",
             ),
         ] {
             let failed = RefCell::new(Some(fail));

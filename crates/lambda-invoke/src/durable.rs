@@ -9,7 +9,8 @@ use std::cell::Cell;
 use std::time::Duration;
 
 use job_runtime::{
-    CallError, Context, Effect, Ended, Exit, Judged, OnPriorFailure, OnTerminate, Remote, Verdict, digest,
+    CallError, Context, Effect, Ended, Exit, Interrupted, Judged, OnPriorFailure, OnTerminate, Remote,
+    Verdict, digest,
 };
 use tokio::time::{Instant, sleep, timeout};
 
@@ -55,6 +56,15 @@ impl Naming {
         match self {
             Self::Plain => None,
             Self::Given(name) | Self::Key(name) => Some(name),
+        }
+    }
+
+    /// What a signal does to the execution. One of the user's name may be someone else's, because Lambda takes an invocation
+    /// with its name and payload for the same work.
+    pub(crate) fn on_terminate(&self, ctx: &Context) -> OnTerminate {
+        match self {
+            Self::Given(_) => ctx.on_terminate_or(OnTerminate::Detach),
+            Self::Plain | Self::Key(_) => ctx.on_terminate(),
         }
     }
 
@@ -121,6 +131,11 @@ pub(crate) async fn invoke(
                     () = ctx.cancelled() => {}
                 }
             }
+            // The next process asks for the same execution.
+            Some(name) if error.effect() == Effect::MayHaveStarted && named && ctx.is_cancelled() => {
+                let what = format!("the durable execution {name} may have been started: {error}");
+                return Err(ctx.interrupted(what).into());
+            }
             name => return Err(call.error(error, name)),
         }
     }
@@ -184,54 +199,62 @@ pub(crate) fn judge(status: &str) -> Option<Verdict> {
     }
 }
 
-/// Waits for an execution that runs on its own, and gives its end.
-pub(crate) async fn follow(call: &Call<'_>, arn: &str, ctx: &Context) -> Result<(Execution, Verdict), Error> {
+/// Waits for an execution that runs on its own, and gives its end. `naming` is what it was started by.
+pub(crate) async fn follow(
+    call: &Call<'_>,
+    arn: &str,
+    naming: &Naming,
+    ctx: &Context,
+) -> Result<(Execution, Verdict), Error> {
     ctx.remember(Remote { id: arn.to_owned(), state: None, console: Some(call.console.clone()) });
-    let look = async || {
-        let execution = call.function.execution(arn).await?;
-        let unknown = "a status that this version does not know, taken for pending";
-        match judge(&execution.status) {
-            Some(Verdict::Pending) => Ok(Judged::Pending { state: execution.status, detail: None }),
-            None => Ok(Judged::Pending { state: execution.status, detail: Some(unknown.to_owned()) }),
-            Some(verdict) => {
-                ctx.ended_in(&execution.status);
-                Ok(Judged::Done((execution, verdict)))
-            }
-        }
-    };
-    match ctx.poll(POLL_INTERVAL, look).await {
+    match ctx.poll(POLL_INTERVAL, async || look(call, arn, ctx).await).await {
         Ended::Done(end) => Ok(end),
         Ended::Deadline(_) => {
             Err(Error::Deadline { what: format!("the durable execution {arn}"), timeout: ctx.elapsed() })
         }
         Ended::Lost(source) => Err(Error::Lost { arn: arn.to_owned(), source }),
-        Ended::Cancelled(exit) => {
-            let what = match ctx.on_terminate() {
-                OnTerminate::Detach => format!("the durable execution {arn} goes on"),
-                OnTerminate::Cancel => stop(call, arn).await,
-            };
-            Err(Error::Interrupted { exit, what })
+        Ended::Cancelled(_) => match naming.on_terminate(ctx) {
+            OnTerminate::Detach => {
+                let what = format!("the durable execution {arn} goes on");
+                Err(ctx.interrupted_leaving(naming.name().is_some(), what).into())
+            }
+            OnTerminate::Cancel => stop(call, arn, ctx).await.map_err(Error::from),
+        },
+    }
+}
+
+async fn look(call: &Call<'_>, arn: &str, ctx: &Context) -> Result<Judged<(Execution, Verdict)>, CallError> {
+    let execution = call.function.execution(arn).await?;
+    let unknown = "a status that this version does not know, taken for pending";
+    match judge(&execution.status) {
+        Some(Verdict::Pending) => Ok(Judged::Pending { state: execution.status, detail: None }),
+        None => Ok(Judged::Pending { state: execution.status, detail: Some(unknown.to_owned()) }),
+        Some(verdict) => {
+            ctx.ended_in(&execution.status);
+            Ok(Judged::Done((execution, verdict)))
         }
     }
 }
 
-/// Stops the execution of a name whose ARN is not known yet, and says what became of that.
-pub(crate) async fn stop_named(call: &Call<'_>, name: &str) -> String {
-    match timeout(LAST_WORD / 2, call.function.execution_named(name)).await {
-        Ok(Ok(Some((arn, _)))) => stop(call, &arn).await,
+/// Stops the execution of a name whose ARN is not known yet, and says what became of that; `None`: it had ended by itself.
+pub(crate) async fn stop_named(call: &Call<'_>, name: &str, ctx: &Context) -> Option<Interrupted> {
+    let what = match timeout(LAST_WORD / 2, call.function.execution_named(name)).await {
+        Ok(Ok(Some((_, status)))) if judge(&status).and_then(Verdict::exit).is_some() => return None,
+        Ok(Ok(Some((arn, _)))) => return stop(call, &arn, ctx).await.err(),
         Ok(Ok(None)) => call.left(),
         Ok(Err(error)) => format!("{}: it could not be looked for to be stopped: {error}", call.left()),
         Err(_) => format!("{}: Lambda did not answer in time where it is", call.left()),
-    }
+    };
+    Some(ctx.interrupted_with_work_left(what))
 }
 
-/// Stops an execution, and says what became of that.
-async fn stop(call: &Call<'_>, arn: &str) -> String {
-    match timeout(LAST_WORD / 2, call.function.stop(arn)).await {
-        Ok(Ok(())) => format!("Lambda has accepted to stop the durable execution {arn}"),
-        Ok(Err(error)) => format!("the durable execution {arn} may go on, stopping it failed: {error}"),
-        Err(_) => format!("the durable execution {arn} may go on, Lambda did not answer the stop in time"),
-    }
+/// Stops an execution, and says what became of that. One that has ended by itself is the result: Lambda accepts the stop
+/// of one as well, which changes nothing.
+async fn stop(call: &Call<'_>, arn: &str, ctx: &Context) -> Result<(Execution, Verdict), Interrupted> {
+    let work = format!("the durable execution {arn}");
+    let ask = async || call.function.stop(arn).await;
+    let exit = |(_, verdict): &(Execution, Verdict)| verdict.exit().unwrap_or(Exit::Failed);
+    Box::pin(ctx.stop("Lambda", &work, ask, look(call, arn, ctx), exit)).await
 }
 
 #[cfg(test)]

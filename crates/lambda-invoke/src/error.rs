@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{Abandoned, CallError, Exit, Failure, Place, SinkError};
+use job_runtime::{Abandoned, CallError, Exit, Failure, Interrupted, Place, SinkError};
 
 /// Why there is no answer.
 #[derive(Debug, thiserror::Error)]
@@ -130,13 +130,8 @@ pub enum Error {
         source: CallError,
     },
     /// A signal ended this program before there was an answer.
-    #[error("ended by {}: {what}", if *.exit == Exit::Interrupted { "SIGINT" } else { "SIGTERM" })]
-    Interrupted {
-        /// The signal's exit.
-        exit: Exit,
-        /// What became of the invocation.
-        what: String,
-    },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
     /// The answer could not be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -159,7 +154,8 @@ impl Failure for Error {
                 exit @ (Exit::Rejected | Exit::Denied | Exit::Config) => exit,
                 _ => Exit::Timeout,
             },
-            Self::Interrupted { exit, .. } | Self::Abandoned { exit, .. } => *exit,
+            Self::Abandoned { exit, .. } => *exit,
+            Self::Interrupted(interrupted) => interrupted.exit(),
             Self::Sink(error) => error.exit(),
             Self::Batch(error) => error.exit(),
         }
@@ -180,7 +176,7 @@ impl Failure for Error {
             | Self::NoAnswer { .. }
             | Self::Abandoned { .. }
             | Self::Deadline { .. }
-            | Self::Interrupted { .. }
+            | Self::Interrupted(_)
             | Self::Sink(_) => None,
         }
     }

@@ -55,14 +55,12 @@ impl Call<'_> {
     /// A failed invocation of which nothing more can be learnt.
     pub(crate) fn error(&self, source: CallError, name: Option<&str>) -> Error {
         let function = self.function.target.to_string();
-        if let (Effect::NotStarted, Exit::Unavailable, Some(exit)) =
-            (source.effect(), source.exit(), self.ctx.interruption())
+        if source.effect() == Effect::NotStarted
+            && source.exit() == Exit::Unavailable
+            && self.ctx.is_cancelled()
         {
             // The signal came in the pause between two attempts.
-            return Error::Interrupted {
-                exit,
-                what: format!("function {function} was not invoked: {source}"),
-            };
+            return self.ctx.interrupted(format!("function {function} was not invoked: {source}")).into();
         }
         match (source.effect(), source.code(), name) {
             (Effect::MayHaveStarted, ..) => {
@@ -153,7 +151,7 @@ async fn one(
     }
     match &answer.durable_execution {
         Some(arn) if request.settings.kind == Kind::Event && !ctx.no_wait() => {
-            let (execution, verdict) = durable::follow(call, arn, ctx).await?;
+            let (execution, verdict) = durable::follow(call, arn, sent_as(), ctx).await?;
             let failure = verdict.exit().filter(|exit| *exit != Exit::Ok).map(|exit| {
                 let why = execution.error.map(|why| format!(": {why}")).unwrap_or_default();
                 (exit, format!("the durable execution {arn} ended {}{why}", execution.status))
@@ -247,22 +245,28 @@ async fn awaited<'n, T>(
         Abandoned::Deadline { findable: false } => {
             Error::NoAnswer { function, console: call.console.clone(), timeout: ctx.elapsed() }
         }
-        Abandoned::NotSent { signal } => {
-            Error::Interrupted { exit: signal, what: format!("function {function} was not invoked") }
-        }
+        Abandoned::NotSent { .. } => ctx.interrupted(format!("function {function} was not invoked")).into(),
         Abandoned::Signal { findable: false, exit, .. } => {
             Error::Abandoned { function, console: call.console.clone(), why, exit }
         }
-        Abandoned::Signal { findable: true, exit, .. } => {
-            let name = naming().name().unwrap_or_default();
-            let what = match ctx.on_terminate() {
-                OnTerminate::Cancel => durable::stop_named(call, name).await,
-                OnTerminate::Detach => format!(
-                    "the durable execution {name} of function {function} is still running; the next process with the \
-                     same key resumes waiting for it"
-                ),
+        Abandoned::Signal { findable: true, .. } => {
+            let naming = naming();
+            let name = naming.name().unwrap_or_default();
+            let stopped = match naming.on_terminate(ctx) {
+                OnTerminate::Cancel => durable::stop_named(call, name, ctx).await,
+                OnTerminate::Detach => None,
             };
-            Error::Interrupted { exit, what }
+            // What was not stopped is running, or has ended by itself: the next process gets its result by the name.
+            let left = || {
+                ctx.interrupted_leaving(
+                    true,
+                    format!(
+                        "the durable execution {name} of function {function} was left as it is; the same command \
+                         resumes waiting for it"
+                    ),
+                )
+            };
+            stopped.unwrap_or_else(left).into()
         }
     })
 }

@@ -12,9 +12,9 @@ pub(crate) async fn run(mwaa: &Mwaa<'_>, command: &str, ctx: &Context) -> Result
     let running = Box::pin(web_server::run(mwaa, command, Sending::Start, ctx));
     let printed = tokio::select! {
         printed = running => printed,
-        exit = ctx.out_of_patience(ANSWER_LIMIT) => {
-            let what = "the Airflow command may have been run, and goes on if it was".to_owned();
-            return Err(Error::Interrupted { exit, what });
+        _ = ctx.out_of_patience(ANSWER_LIMIT) => {
+            let what = "the Airflow command may have been run, and may still be running";
+            return Err(ctx.interrupted_call(what).into());
         }
     };
     let printed = match printed {

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use aws_wire::s3::{Condition, Location, S3};
-use job_runtime::{Context, Exit, Output, Report, json};
+use job_runtime::{Context, Output, Report, json};
 use serde::Serialize;
 
 use crate::error::Error;
@@ -83,8 +83,8 @@ pub(crate) async fn dags(
         Dags::Upload(uploads) => {
             let mut files = Vec::new();
             for Upload { file, name } in uploads {
-                if let Some(exit) = ctx.interruption() {
-                    return Err(cut_short(exit));
+                if ctx.is_cancelled() {
+                    return Err(cut_short(ctx));
                 }
                 let bytes = tokio::fs::read(file)
                     .await
@@ -101,8 +101,8 @@ pub(crate) async fn dags(
         Dags::Delete(names) => {
             let mut files = Vec::new();
             for name in names {
-                if let Some(exit) = ctx.interruption() {
-                    return Err(cut_short(exit));
+                if ctx.is_cancelled() {
+                    return Err(cut_short(ctx));
                 }
                 let at = folder.join(name);
                 s3.delete(&at).await.map_err(|source| Error::folder(&at, source))?;
@@ -116,8 +116,8 @@ pub(crate) async fn dags(
 }
 
 /// A signal between two files.
-fn cut_short(exit: Exit) -> Error {
-    Error::Interrupted { exit, what: "what is done is in the log".to_owned() }
+fn cut_short(ctx: &Context) -> Error {
+    ctx.interrupted("what is done is in the log").into()
 }
 
 /// Where the environment takes its DAGs from.

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use aws_wire::s3::{Location, S3Error};
 use job_runtime::remote::RemoteError;
-use job_runtime::{CallError, Context, Effect, Exit, Failure, Place};
+use job_runtime::{CallError, Context, Effect, Exit, Failure, Interrupted, Place};
 
 use crate::mwaa::Mwaa;
 use crate::web_server::POST;
@@ -87,13 +87,8 @@ pub enum Error {
         source: io::Error,
     },
     /// A signal ended this program before the work ended.
-    #[error("ended by {}: {what}", if *.exit == Exit::Interrupted { "SIGINT" } else { "SIGTERM" })]
-    Interrupted {
-        /// The signal's exit.
-        exit: Exit,
-        /// What became of the work.
-        what: String,
-    },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
 }
 
 impl Error {
@@ -147,7 +142,7 @@ impl Failure for Error {
             Self::TooLong => Exit::Unavailable,
             Self::Folder { source, .. } => source.exit(),
             Self::File { .. } => Exit::Usage,
-            Self::Interrupted { exit, .. } => *exit,
+            Self::Interrupted(interrupted) => interrupted.exit(),
         }
     }
 
@@ -164,7 +159,7 @@ impl Failure for Error {
             | Self::TooLong
             | Self::NoFolder { .. }
             | Self::File { .. }
-            | Self::Interrupted { .. } => None,
+            | Self::Interrupted(_) => None,
         }
     }
 }

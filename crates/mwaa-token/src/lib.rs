@@ -52,7 +52,8 @@
 //! there is no such environment, DAG or path, where the DAG is paused, or where Airflow refuses a request as invalid,
 //! 75 where a service or the web server was not reached or the environment is still being created, 77 where IAM or
 //! Airflow does not allow it, 79 where the run goes on unseen, 80 where a command, a request that changes something or
-//! a start without a key got no clear answer. After a signal it is 130 or 143.
+//! a start without a key got no clear answer. After a signal it is 130 or 143, or 80 where a run without a key is left
+//! running. A run that has ended by then is the result.
 
 mod check;
 mod cli;

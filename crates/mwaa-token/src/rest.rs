@@ -11,9 +11,11 @@ use crate::mwaa::{Ask, Method, Mwaa};
 pub(crate) async fn rest(mwaa: &Mwaa<'_>, ask: &Ask, ctx: &Context) -> Result<Report, Error> {
     let answer = tokio::select! {
         answer = Box::pin(mwaa.invoke(ask, ctx)) => answer,
-        exit = ctx.out_of_patience(ANSWER_LIMIT) => {
-            let what = "the request may have reached Airflow".to_owned();
-            return Err(Error::Interrupted { exit, what });
+        _ = ctx.out_of_patience(ANSWER_LIMIT) => {
+            let what = "the request may have reached Airflow";
+            // A read does no harm when it is repeated.
+            let read = ask.method == Method::Get;
+            return Err(if read { ctx.interrupted(what) } else { ctx.interrupted_call(what) }.into());
         }
     };
     let answer = answer.map_err(|source| match source.effect() {

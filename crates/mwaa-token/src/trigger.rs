@@ -12,7 +12,7 @@ use std::time::Duration;
 use job_runtime::remote::{self, BegunOf, EndingOf, Outcome};
 use job_runtime::{Context, Exit, Output, Report, Verdict, json};
 use serde::Serialize;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{sleep, timeout_at};
 
 use self::channel::{Channel, Wanted, Ways};
 use self::dag_run::DagRun;
@@ -23,6 +23,9 @@ use crate::mwaa::Mwaa;
 
 /// How long it may take to learn which tasks have failed: they are an addition, not the result.
 const TASKS_LIMIT: Duration = Duration::from_secs(30);
+
+/// The same after a signal.
+const LAST_TASKS_LIMIT: Duration = Duration::from_millis(500);
 
 /// What is asked for.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -52,7 +55,7 @@ pub(crate) async fn trigger(
     let work = DagRun { ways: &ways, trigger, place: &place, host, asked_for: RefCell::default() };
     Ok(match remote::run(&work, ctx).await? {
         Outcome::Ended(ending) => {
-            let tasks = failed_tasks(&ways, &ending.snapshot).await;
+            let tasks = failed_tasks(&ways, &ending.snapshot, ctx).await;
             report(&work, &ending, &tasks, output)
         }
         Outcome::Started(begun) => Report::ok(started(&work, &begun, output)),
@@ -81,17 +84,22 @@ async fn usable(mwaa: &Mwaa<'_>, ctx: &Context) -> Result<Environment, Error> {
 }
 
 /// The tasks that made a run fail, where they are told.
-async fn failed_tasks(ways: &Ways<'_>, run: &Run) -> Vec<Task> {
+async fn failed_tasks(ways: &Ways<'_>, run: &Run, ctx: &Context) -> Vec<Task> {
     if run.verdict() == Verdict::Succeeded {
         return Vec::new();
     }
-    match timeout(TASKS_LIMIT, ways.failed_tasks(&run.dag_id, &run.id)).await {
-        Ok(Ok(tasks)) => tasks,
-        Ok(Err(error)) => {
+    let told = tokio::select! {
+        told = ways.failed_tasks(&run.dag_id, &run.id) => Some(told),
+        () = sleep(TASKS_LIMIT) => None,
+        _ = ctx.out_of_patience(LAST_TASKS_LIMIT) => None,
+    };
+    match told {
+        Some(Ok(tasks)) => tasks,
+        Some(Err(error)) => {
             tracing::warn!("which tasks have failed could not be learnt: {error}");
             Vec::new()
         }
-        Err(_) => {
+        None => {
             tracing::warn!("which tasks have failed was not told in time");
             Vec::new()
         }

@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use job_runtime::{CallError, Context, Effect, Ended, Exit, OnPriorFailure, Verdict};
+use job_runtime::{CallError, Context, Effect, Ended, OnPriorFailure, Verdict};
 use tokio::time::{Instant, sleep};
 
 use crate::error::Error;
@@ -20,7 +20,7 @@ const FIRST_PAUSE: Duration = Duration::from_secs(1);
 /// How long what is in flight may take once a signal has come. The answer of a start holds the id of what there is to
 /// cancel, so it is worth waiting for; it leaves time for that before the runtime ends everything, four seconds after
 /// the signal.
-pub(crate) const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
+const ANSWER_LIMIT: Duration = Duration::from_millis(1500);
 
 /// The statement to wait for.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -41,7 +41,7 @@ pub(crate) async fn begin(service: &Service<'_>, run: &Run, ctx: &Context) -> Re
     let may_have_started = Cell::new(false);
     tokio::select! {
         begun = find_or_start(service, run, ctx, &may_have_started) => begun,
-        exit = ctx.out_of_patience(ANSWER_LIMIT) => Err(interrupted(exit, may_have_started.get())),
+        _ = ctx.out_of_patience(ANSWER_LIMIT) => Err(interrupted(may_have_started.get(), ctx)),
     }
 }
 
@@ -60,7 +60,7 @@ async fn find_or_start(
             Ended::Done(earlier) => earlier,
             Ended::Lost(source) => return Err(Error::Lookup { source }),
             Ended::Deadline(_) => return Err(Error::LookupTimeout),
-            Ended::Cancelled(exit) => return Err(interrupted(exit, false)),
+            Ended::Cancelled(_) => return Err(interrupted(false, ctx)),
         };
         match once::decide(&earlier, ctx.on_prior_failure() == OnPriorFailure::Rerun) {
             Decision::Adopt(earlier) => return Ok(adopt(earlier)),
@@ -73,8 +73,8 @@ async fn find_or_start(
     let mut pause = FIRST_PAUSE;
     let mut resends = 0;
     loop {
-        if let Some(exit) = ctx.interruption() {
-            return Err(interrupted(exit, may_have_started.get()));
+        if ctx.is_cancelled() {
+            return Err(interrupted(may_have_started.get(), ctx));
         }
         may_have_started.set(true);
         let source = match service.start(run, &label).await {
@@ -91,10 +91,7 @@ async fn find_or_start(
         // After one unclear answer, a later refusal does not say that nothing was started.
         if source.effect() != Effect::MayHaveStarted && resends == 0 {
             may_have_started.set(false);
-            return match ctx.interruption() {
-                Some(exit) => Err(interrupted(exit, false)),
-                None => Err(Error::NotStarted { place, source }),
-            };
+            return Err(Error::NotStarted { place, source });
         }
         let again = source.effect() == Effect::MayHaveStarted && resends < RESENDS;
         if !again || Instant::now() + pause >= ctx.deadline() {
@@ -134,11 +131,11 @@ fn adopt(earlier: Earlier) -> Begun {
 }
 
 /// A signal before there was a statement to follow.
-fn interrupted(exit: Exit, may_have_started: bool) -> Error {
-    let what = if may_have_started {
-        "a statement may have been started, its start got no answer"
+fn interrupted(may_have_started: bool, ctx: &Context) -> Error {
+    let interrupted = if may_have_started {
+        ctx.interrupted_with_work_left("a statement may have been started, its start got no answer")
     } else {
-        "nothing was started"
+        ctx.interrupted("nothing was started")
     };
-    Error::Interrupted { exit, what: what.to_owned() }
+    interrupted.into()
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Exit, Failure, SinkError};
+use job_runtime::{CallError, Context, Exit, Failure, Interrupted, SinkError};
 
 /// Why there is no result.
 #[derive(Debug, thiserror::Error)]
@@ -155,13 +155,11 @@ pub enum Error {
     #[error("the list took longer than --timeout")]
     ListTimeout,
     /// A signal ended this program first.
-    #[error("ended by {}: {what}", if *.exit == Exit::Interrupted { "SIGINT" } else { "SIGTERM" })]
-    Interrupted {
-        /// The signal's exit.
-        exit: Exit,
-        /// What became of the statement.
-        what: String,
-    },
+    #[error(transparent)]
+    Interrupted(#[from] Interrupted),
+    /// A signal ended this program before it had read the result.
+    #[error(transparent)]
+    InterruptedResult(Interrupted),
     /// The result of work that nobody can have again could not be written.
     #[error(transparent)]
     Sink(#[from] SinkError),
@@ -172,9 +170,9 @@ pub enum Error {
 
 impl Error {
     /// A signal, where all that is left to do is to read the result.
-    pub(crate) fn interrupted_result(id: &str, signal: Option<Exit>) -> Self {
+    pub(crate) fn interrupted_result(id: &str, ctx: &Context) -> Self {
         let what = format!("statement {id} has finished; `redshift-query result {id}` shows its result");
-        Self::Interrupted { exit: signal.unwrap_or(Exit::Terminated), what }
+        Self::InterruptedResult(ctx.interrupted(what))
     }
 
     /// A statement that can no longer be seen.
@@ -219,7 +217,7 @@ impl Failure for Error {
                 exit @ Exit::Config => exit,
                 _ => Exit::Timeout,
             },
-            Self::Interrupted { exit, .. } => *exit,
+            Self::Interrupted(interrupted) | Self::InterruptedResult(interrupted) => interrupted.exit(),
             Self::Sink(source) => source.exit(),
             Self::Unwritten(_) => Exit::Internal,
         }
@@ -245,7 +243,8 @@ impl Failure for Error {
             | Self::ResultTimeout { .. }
             | Self::ListTimeout
             | Self::CancelTimeout { .. }
-            | Self::Interrupted { .. }
+            | Self::Interrupted(_)
+            | Self::InterruptedResult(_)
             | Self::Sink(_)
             | Self::Unwritten(_) => None,
         }

@@ -1,14 +1,12 @@
 //! The way from what is asked for to a result: begin, remember, wait, show.
 
-use std::time::Duration;
-
 use aws_sdk_redshiftdata::Client;
-use job_runtime::{Context, Ended, Exit, Failure, OnTerminate, Remote, Report, Verdict, json};
+use job_runtime::{Context, Ended, Exit, Failure, Interrupted, OnTerminate, Remote, Report, Verdict, json};
 use serde::Serialize;
 use sql_text::Form;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use crate::begin::{ANSWER_LIMIT, Begun, begin};
+use crate::begin::{Begun, begin};
 use crate::check::check;
 use crate::error::Error;
 use crate::listing;
@@ -18,9 +16,6 @@ use crate::show::{Show, Subject, show};
 use crate::statement::{self, Statement};
 use crate::wait::{Cancelled, cancel, wait};
 use crate::{Request, Work};
-
-/// How long after a signal the statement may be cancelled and looked at. The runtime gives the whole end four seconds.
-const STOP_LIMIT: Duration = Duration::from_millis(3500);
 
 /// Does what is asked for.
 ///
@@ -48,7 +43,10 @@ pub(crate) async fn execute(client: &Client, request: &Request, ctx: &Context) -
     let again = !matches!(request.work, Work::Run(_)) || ctx.key().is_some();
     done.map_err(|error| match error {
         Error::Sink(source) if again => Error::Unwritten(source),
-        error @ (Error::Result { .. } | Error::Incomplete { .. } | Error::ResultTimeout { .. })
+        error @ (Error::Result { .. }
+        | Error::Incomplete { .. }
+        | Error::ResultTimeout { .. }
+        | Error::InterruptedResult(_))
             if !again && !error.exit().fails_job() =>
         {
             Error::Unrepeatable(Box::new(error))
@@ -74,27 +72,10 @@ async fn execute_run(service: &Service<'_>, run: &Run, how: &Show, ctx: &Context
     if ctx.no_wait() && !failed {
         return Ok(Report::ok(started(&begun, &command, how, ctx)));
     }
-    // A signal during the start may have used up the patience with its answer.
-    let used_up = if ctx.is_cancelled() { ANSWER_LIMIT } else { Duration::ZERO };
     let id = &begun.id;
     let statement = match wait(service, id, ctx).await {
         Ended::Done(statement) => statement,
-        Ended::Cancelled(exit) => {
-            let what = match ctx.on_terminate() {
-                OnTerminate::Detach => left(id, ctx),
-                OnTerminate::Cancel => {
-                    let by = Instant::now() + STOP_LIMIT.saturating_sub(used_up);
-                    match cancel(service, id, by).await {
-                        Cancelled::Over(statement) if statement.verdict() == Verdict::Failed => {
-                            return Ok(Report::failed(Exit::Failed, "", statement.failure(&run.statements)));
-                        }
-                        Cancelled::Over(statement) => over(&statement),
-                        Cancelled::Untold(what) => what,
-                    }
-                }
-            };
-            return Err(Error::Interrupted { exit, what });
-        }
+        Ended::Cancelled(_) => end_or_leave(service, id, ctx.on_terminate(), left(id, ctx), ctx).await?,
         other => return Err(ended_unseen(other, id, command, ctx)),
     };
     let subject = Subject {
@@ -106,14 +87,39 @@ async fn execute_run(service: &Service<'_>, run: &Run, how: &Show, ctx: &Context
     show(service, &subject, how, sink.take(), ctx).await
 }
 
-/// Shows the result of a statement that somebody has started, once it has ended. It is not ours to cancel.
+/// What becomes of a statement after a signal; one that has ended by itself is given back.
+async fn end_or_leave(
+    service: &Service<'_>,
+    id: &str,
+    on_terminate: OnTerminate,
+    left: String,
+    ctx: &Context,
+) -> Result<Statement, Interrupted> {
+    match on_terminate {
+        OnTerminate::Detach => Err(ctx.interrupted_with_work_left(left)),
+        OnTerminate::Cancel => match cancel(service, id, ctx.stop_by()).await {
+            Cancelled::Ended(statement) => {
+                ctx.ended_in(&statement.whole.status);
+                Ok(*statement)
+            }
+            Cancelled::Accepted(what) => Err(ctx.interrupted(what)),
+            Cancelled::Uncertain(what) => Err(ctx.interrupted_with_work_left(what)),
+        },
+    }
+}
+
+/// Shows the result of a statement that someone has started, once it has ended. It is cancelled only where the user asks
+/// for that.
 async fn result(service: &Service<'_>, id: &str, how: &Show, ctx: &Context) -> Result<Report, Error> {
     let mut sink = how.open().map_err(Error::Usage)?;
     let command = remember(id, ctx);
     let statement = match wait(service, id, ctx).await {
         Ended::Done(statement) => statement,
-        Ended::Cancelled(exit) => {
-            return Err(Error::Interrupted { exit, what: format!("statement {id} goes on") });
+        Ended::Cancelled(_) => {
+            let left = format!("statement {id} goes on");
+            let on_terminate = ctx.on_terminate_or(OnTerminate::Detach);
+            let ended = end_or_leave(service, id, on_terminate, left, ctx).await;
+            ended.map_err(Interrupted::repeatable)?
         }
         other => return Err(ended_unseen(other, id, command, ctx)),
     };
@@ -144,9 +150,9 @@ async fn stop(service: &Service<'_>, id: &str, how: &Show, ctx: &Context) -> Res
     } else {
         match wait(service, id, ctx).await {
             Ended::Done(statement) => statement,
-            Ended::Cancelled(exit) => {
+            Ended::Cancelled(_) => {
                 let what = format!("the service has accepted to cancel statement {id}");
-                return Err(Error::Interrupted { exit, what });
+                return Err(ctx.interrupted(what).into());
             }
             other => return Err(ended_unseen(other, id, command.clone(), ctx)),
         }
@@ -180,7 +186,7 @@ fn remember(id: &str, ctx: &Context) -> String {
 fn ended_unseen(ended: Ended<Statement>, id: &str, command: String, ctx: &Context) -> Error {
     match ended {
         Ended::Lost(source) => Error::lost(id, command, source),
-        Ended::Cancelled(exit) => Error::Interrupted { exit, what: left(id, ctx) },
+        Ended::Cancelled(_) => ctx.interrupted_with_work_left(left(id, ctx)).into(),
         Ended::Deadline(state) => {
             Error::Deadline { id: id.to_owned(), state, timeout: ctx.elapsed(), command }
         }
@@ -198,17 +204,6 @@ fn left(id: &str, ctx: &Context) -> String {
     match ctx.key() {
         Some(_) => format!("statement {id} goes on; the next process with the same key takes over"),
         None => format!("statement {id} goes on; `redshift-query result {id}` waits for it"),
-    }
-}
-
-/// What is told of a statement that was over when a signal came to cancel it; a result is left to be read.
-fn over(statement: &Statement) -> String {
-    let id = &statement.whole.id;
-    match statement.verdict() {
-        Verdict::Stopped => format!("statement {id} was cancelled"),
-        Verdict::Succeeded | Verdict::Failed | Verdict::Pending => {
-            format!("statement {id} had already finished; `redshift-query result {id}` shows its result")
-        }
     }
 }
 

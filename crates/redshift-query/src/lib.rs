@@ -73,7 +73,8 @@
 //! start with a key got no clear answer, 79 where the statement goes on unseen or its result was not read to the end in
 //! time, 80 where a start without a key got no clear answer, however often it was sent, or its result could not be
 //! written (1, where it can be read again). After a signal it is 130 or
-//! 143, unless a cancel finds that the statement has failed: then that is told.
+//! 143, or 80 where a statement without a key is left running or its result is not read; a statement that has ended by
+//! itself is the result.
 
 mod begin;
 mod check;

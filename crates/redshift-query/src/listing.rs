@@ -115,11 +115,11 @@ async fn patiently<T>(
     service: &Service<'_>,
     ask: impl AsyncFn() -> Result<T, CallError>,
 ) -> Result<T, Error> {
-    match service.patiently(ask).await {
+    match service.read(ask).await {
         Ended::Done(page) => Ok(page),
         Ended::Lost(source) => Err(Error::Call(source)),
         Ended::Deadline(_) => Err(Error::ListTimeout),
-        Ended::Cancelled(exit) => Err(Error::Interrupted { exit, what: "nothing was changed".to_owned() }),
+        Ended::Cancelled(_) => Err(service.ctx.interrupted("nothing was changed").into()),
     }
 }
 

@@ -12,7 +12,7 @@ use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput
 use aws_sdk_redshiftdata::types::{
     ExecutionMode, SqlParameter, StatementData, StatusString, SubStatementData,
 };
-use job_runtime::{CallError, Context, Ended, Judged, rfc3339};
+use job_runtime::{CallError, Context, Ended, rfc3339};
 
 pub(crate) use self::catalog::{Catalog, Entry, What};
 use crate::once::Earlier;
@@ -21,9 +21,6 @@ use crate::statement::{Part, Statement, verdict};
 
 /// How much longer than it is asked to hold an answer back the service may take for it.
 const MARGIN: Duration = Duration::from_secs(10);
-
-/// The pause before a page that did not come is asked for again.
-const PAGE_PAUSE: Duration = Duration::from_secs(1);
 
 /// Statements asked for in one page; the API allows 100 at most.
 const PAGE: i32 = 100;
@@ -162,11 +159,11 @@ impl Service<'_> {
         answer.map(|answer| answer.status != Some(false)).map_err(|error| CallError::new(CANCEL, &error))
     }
 
-    /// Asks for a page, and bears failures and throttles as the wait for a statement does: the rates that the service
-    /// allows are those of the whole account. `--timeout` bounds it.
-    pub(crate) async fn patiently<T>(&self, ask: impl AsyncFn() -> Result<T, CallError>) -> Ended<T> {
+    /// Asks for a page, and bears failures and throttles: the rates that the service allows are those of the whole account.
+    /// `--timeout` bounds it.
+    pub(crate) async fn read<T>(&self, ask: impl AsyncFn() -> Result<T, CallError>) -> Ended<T> {
         // Boxed: the futures of SDK calls are large, and would be carried in every frame above.
-        Box::pin(self.ctx.poll(PAGE_PAUSE, async || Ok(Judged::Done(ask().await?)))).await
+        Box::pin(self.ctx.read(ask)).await
     }
 
     /// The statements of the last day that have exactly this name, whichever session of the role has sent them.
@@ -176,7 +173,7 @@ impl Service<'_> {
         let mut next: Option<String> = None;
         loop {
             let page = async || self.statements(&filter, PAGE, next.clone()).await;
-            let (listed, token) = match self.patiently(page).await {
+            let (listed, token) = match self.read(page).await {
                 Ended::Done(page) => page,
                 Ended::Deadline(state) => return Ended::Deadline(state),
                 Ended::Cancelled(exit) => return Ended::Cancelled(exit),

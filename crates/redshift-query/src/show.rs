@@ -167,7 +167,13 @@ pub(crate) async fn show(
 /// How long the reader of a result may hold it up once `--timeout` is over.
 const SLOW_READER: Duration = Duration::from_secs(10);
 
-/// Waits for a write, which takes as long as the reader likes, until `--timeout` is over or the run is told to end.
+/// Ends when a signal has come and the time for a clean end is over: a short result may still be shown.
+async fn out_of_time(ctx: &Context) {
+    ctx.cancelled().await;
+    sleep_until(ctx.stop_by()).await;
+}
+
+/// Waits for a write, which takes as long as the reader likes, until `--timeout` or the time after a signal is over.
 async fn written(
     writing: impl Future<Output = Result<(), SinkError>>,
     statement: &Statement,
@@ -177,7 +183,7 @@ async fn written(
     tokio::select! {
         biased;
         written = writing => Ok(written?),
-        () = ctx.cancelled() => Err(Error::interrupted_result(&id(), ctx.interruption())),
+        () = out_of_time(ctx) => Err(Error::interrupted_result(&id(), ctx)),
         () = sleep_until(ctx.deadline().max(Instant::now() + SLOW_READER)) => {
             Err(Error::ResultTimeout { id: id() })
         }
@@ -200,11 +206,11 @@ async fn stream(
         let mut total = None;
         loop {
             let page = async || service.page(set, next.as_deref()).await;
-            let page = match service.patiently(page).await {
+            let page = match service.read(page).await {
                 Ended::Done(page) => page,
                 Ended::Lost(source) => return Err(failed(source)),
                 Ended::Deadline(_) => return Err(Error::ResultTimeout { id: id.to_owned() }),
-                Ended::Cancelled(exit) => return Err(Error::interrupted_result(id, Some(exit))),
+                Ended::Cancelled(_) => return Err(Error::interrupted_result(id, ctx)),
             };
             let end = page::read(page.bytes(), rows)
                 .map_err(|fault| failed(CallError::unusable(RESULT, &fault)))?;

@@ -37,7 +37,9 @@ pub(crate) async fn wait(service: &Service<'_>, id: &str, ctx: &Context) -> Ende
     let hold = Hold::default();
     // Boxed: the futures of SDK calls are large, and would be carried in every frame above.
     Box::pin(ctx.poll(POLL_INTERVAL, async || {
-        let seconds = hold.seconds(ctx.deadline().saturating_duration_since(Instant::now()));
+        // After a signal there is no time for an answer that is held back.
+        let left = ctx.deadline().saturating_duration_since(Instant::now());
+        let seconds = hold.seconds(left).filter(|_| !ctx.is_cancelled());
         let begun = Instant::now();
         let statement = match service.describe(id, seconds).await {
             Err(error) if seconds.is_some() && hold.is_refusal(&error) => service.describe(id, None).await?,
@@ -91,17 +93,19 @@ fn judged(statement: Statement, held: bool) -> Judged<Statement> {
 /// What became of a cancel.
 #[derive(Debug)]
 pub(crate) enum Cancelled {
-    /// It is over, as the statement says.
-    Over(Box<Statement>),
-    /// It may go on, or is being stopped; in words.
-    Untold(String),
+    /// It had ended by itself, or someone else had cancelled it.
+    Ended(Box<Statement>),
+    /// This process has cancelled it, or the service has accepted that; in words.
+    Accepted(String),
+    /// It may be running; in words.
+    Uncertain(String),
 }
 
 /// Asks the service to stop a statement, and looks whether it has stopped, all of it until `by`.
 pub(crate) async fn cancel(service: &Service<'_>, id: &str, by: Instant) -> Cancelled {
     let Ok(asked) = timeout_at(by, service.cancel(id)).await else {
         let what = format!("statement {id} may go on, the service did not answer the cancel in time");
-        return Cancelled::Untold(what);
+        return Cancelled::Uncertain(what);
     };
     // One that cannot be cancelled may be over; and to be asked to stop is not to have stopped.
     let hold = Hold::default();
@@ -120,14 +124,20 @@ pub(crate) async fn cancel(service: &Service<'_>, id: &str, by: Instant) -> Canc
             }
         }
     };
-    if let Ok(Some(statement)) = timeout_at(by, Box::pin(looking)).await {
-        return Cancelled::Over(Box::new(statement));
+    let over = timeout_at(by, Box::pin(looking)).await.ok().flatten();
+    match (over, asked) {
+        (Some(statement), Ok(true)) if statement.verdict() == Verdict::Stopped => {
+            Cancelled::Accepted(format!("statement {id} was cancelled"))
+        }
+        (Some(statement), _) => Cancelled::Ended(Box::new(statement)),
+        (None, Ok(true)) => Cancelled::Accepted(format!("the service has accepted to cancel statement {id}")),
+        (None, Ok(false)) => {
+            Cancelled::Uncertain(format!("statement {id} may go on, the service found nothing to cancel"))
+        }
+        (None, Err(error)) => {
+            Cancelled::Uncertain(format!("statement {id} may go on, cancelling it failed: {error}"))
+        }
     }
-    Cancelled::Untold(match asked {
-        Ok(true) => format!("the service has accepted to cancel statement {id}"),
-        Ok(false) => format!("statement {id} may go on, the service found nothing to cancel"),
-        Err(error) => format!("statement {id} may go on, cancelling it failed: {error}"),
-    })
 }
 
 #[cfg(test)]

@@ -71,7 +71,8 @@
 //! queued for it, also because another process held the claim until `--timeout`, or a start with a key got no answer
 //! and no job of it was seen; 79 where the work goes on unseen; 80 where a request got no clear answer,
 //! an endpoint none by `--timeout`, or a claim says no more than that somebody had it. After a signal it is 130 or 143, unless the answer came in
-//! time, or a cancel finds that the job is over: then its end is the result. An invocation cannot be called back.
+//! time, or the job has ended by itself: then its end is the result; 80 where work without a key is left running. An
+//! invocation cannot be called back.
 
 mod cli;
 mod endpoint;

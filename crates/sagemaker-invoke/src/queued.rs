@@ -19,7 +19,7 @@ use self::begin::Begun;
 use self::claim::Claims;
 use self::wait::{Arrived, Watch};
 use crate::endpoint::{PATIENCE, open};
-use crate::error::{AsyncError, Error, Interrupted};
+use crate::error::{AsyncError, Error};
 use crate::payload::Body;
 use aws_wire::s3::{Location, Object, S3};
 
@@ -121,18 +121,21 @@ pub(crate) async fn execute(request: &Request, output: Output, ctx: &Context) ->
     let ended = match Box::pin(watch.wait()).await {
         Ended::Done(arrived) => arrived,
         Ended::Deadline(_) => return Err(watch.deadline(call).into()),
-        Ended::Cancelled(exit) => {
-            return Err(AsyncError::from(Interrupted { exit, what: left(&sent, ctx) }).into());
-        }
+        Ended::Cancelled(_) => return Err(interrupted(claims.is_some(), left(&sent, ctx), ctx)),
         Ended::Lost(source) => return Err(watch.lost(source.into()).into()),
     };
     let bytes = match ended {
-        Arrived::Answer(object) => hand_on(object, file, &sent, ctx).await?,
+        Arrived::Answer(object) => hand_on(object, file, &sent, claims.is_some(), ctx).await?,
         Arrived::Failure(object, at) => return Err(watch.failed(call, object, at).await.into()),
         Arrived::Nothing(source) => return Err(watch.lost(source).into()),
     };
     let told = Told { bytes: Some(bytes), ..told };
     Ok(Report::ok(if output_file.is_some() { told.shown(output) } else { String::new() }))
+}
+
+/// The end by a signal of a run whose request was sent; its claim, if there is one, leads the next process to its answer.
+fn interrupted(claimed: bool, what: String, ctx: &Context) -> Error {
+    AsyncError::from(ctx.interrupted_leaving(claimed, what)).into()
 }
 
 /// What becomes of a request that is left to itself.
@@ -149,6 +152,7 @@ async fn hand_on(
     mut object: Object,
     mut file: Option<Sink>,
     sent: &Sent,
+    claimed: bool,
     ctx: &Context,
 ) -> Result<u64, Error> {
     let mut stdout = Sink::stdout();
@@ -167,9 +171,8 @@ async fn hand_on(
     };
     tokio::select! {
         copied = copying => copied?,
-        exit = ctx.out_of_patience(PATIENCE) => {
-            let what = format!("the answer is in {}", location());
-            return Err(AsyncError::from(Interrupted { exit, what }).into());
+        _ = ctx.out_of_patience(PATIENCE) => {
+            return Err(interrupted(claimed, format!("the answer is in {}", location()), ctx));
         }
         () = sleep_until(ctx.deadline()) => {
             return Err(AsyncError::Slow { location: location(), timeout: ctx.elapsed() }.into());

@@ -85,7 +85,15 @@ fn every_page_names_every_variable_that_is_read() {
             let shown = page.text.replace("\\-", "-");
             let begins_work = shown.contains("--idempotency-key");
             for name in names.iter().filter(|name| !own_place.contains(name)) {
-                let of_work = ["JOB_NO_WAIT", "IDEMPOTENCY_KEY", "JOB_ON_PRIOR_FAILURE", "JOB_ON_TERMINATE"];
+                let of_work = [
+                    "JOB_NO_WAIT",
+                    "IDEMPOTENCY_KEY",
+                    "JOB_STEP",
+                    "JOB_ON_PRIOR_FAILURE",
+                    "JOB_ON_DIFFERENCE",
+                    "JOB_CANCEL",
+                    "JOB_ON_TERMINATE",
+                ];
                 if of_work.contains(name) || *name == "JOB_POLL_INTERVAL" {
                     assert_eq!(shown.contains(name), begins_work, "{}: {name}", page.file_name);
                 } else if *name != "JOB_OUTPUT" || shown.contains("--output ") {

@@ -100,11 +100,18 @@ pub(super) fn is_denial(code: &str) -> bool {
         )
 }
 
-/// The services' words for trouble of their own, which some send with status 400. A `QueryTimeoutException` is the
-/// Redshift Data API's, for a question of its own to the database.
+/// The services' words for trouble of their own, which some send with status 400. An `OperationTimeoutException` is
+/// Glue's, a `QueryTimeoutException` the Redshift Data API's for a question of its own to the database, a
+/// `RequestTimeout` that of S3 for a connection that was too slow.
 pub(super) fn is_trouble(code: &str) -> bool {
-    code == "QueryTimeoutException"
-        || ["InternalServer", "InternalService", "InternalFailure", "InternalError", "ServiceUnavailable"]
-            .iter()
-            .any(|word| code.starts_with(word))
+    matches!(
+        code,
+        "OperationTimeoutException"
+            | "QueryTimeoutException"
+            | "DatabaseConnectionException"
+            | "RequestTimeout"
+            | "RequestTimeoutException"
+    ) || ["InternalServer", "InternalService", "InternalFailure", "InternalError", "ServiceUnavailable"]
+        .iter()
+        .any(|word| code.starts_with(word))
 }

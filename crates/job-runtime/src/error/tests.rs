@@ -98,6 +98,8 @@ fn answers_are_judged_by_code_and_status() {
         (400, "ActiveStatementsExceededException", Exit::Unavailable, NotStarted, true),
         (400, "ActiveSessionsExceededException", Exit::Unavailable, NotStarted, true),
         (400, "QueryTimeoutException", Exit::Unavailable, MayHaveStarted, false),
+        (400, "OperationTimeoutException", Exit::Unavailable, MayHaveStarted, false),
+        (400, "RequestTimeout", Exit::Unavailable, MayHaveStarted, false),
         (400, "ValidationException", Exit::Rejected, Refused, false),
         (400, "", Exit::Unavailable, MayHaveStarted, false),
         (404, "", Exit::Unavailable, MayHaveStarted, false),

@@ -43,7 +43,7 @@ impl<W: RemoteWork> Engine<'_, W> {
     /// Every attempt of the key, within `--timeout`.
     pub(super) async fn find_earlier(&self) -> Result<Vec<Earlier<W::Id>>, RemoteError> {
         let lookup = self.lookup();
-        let finding = Box::pin(self.work.find(&lookup));
+        let finding = Box::pin(self.ctx.look_up(async || self.work.find(&lookup).await));
         let found = timeout_at(self.ctx.deadline(), finding).await.map_err(|_| self.late())?;
         match found.map_err(|source| self.lookup_error(source))? {
             Found::Attempts(earlier) => Ok(earlier),

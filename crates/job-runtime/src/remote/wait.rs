@@ -40,10 +40,10 @@ impl<W: RemoteWork> Engine<'_, W> {
         }
     }
 
-    /// One describe; the service may hold its response back for as long as there is time.
+    /// One describe; the service may hold its response back for as long as there is time, which a signal leaves none of.
     pub(super) async fn describe(&self, id: &W::Id) -> Result<Polled<W::Snapshot>, CallError> {
         let left = self.ctx.deadline().saturating_duration_since(Instant::now());
-        let hold = Some(W::POLL.hold.min(left)).filter(|hold| !hold.is_zero());
+        let hold = Some(W::POLL.hold.min(left)).filter(|hold| !hold.is_zero() && !self.ctx.is_cancelled());
         Box::pin(self.work.describe(id, hold)).await
     }
 }

@@ -3,9 +3,8 @@
 use std::time::Duration;
 
 use job_runtime::duration::Human;
-use job_runtime::{CallError, Exit, Failure, Place};
+use job_runtime::{CallError, Context, Exit, Failure, Interrupted, Place};
 
-use super::Interrupted;
 use aws_wire::s3::S3Error;
 
 /// Why there is no answer of the model.
@@ -208,14 +207,14 @@ fn right(what: &str, source: &S3Error) -> &'static str {
 }
 
 impl AsyncError {
-    /// A signal before the request was taken.
-    pub(crate) fn interrupted(endpoint: &str, exit: Exit, may_have_started: bool) -> Self {
-        let what = if may_have_started {
-            format!("endpoint {endpoint} may have taken the request, which got no answer")
+    /// A signal before the request was taken. The claim of a key tells the next process of a request that may have been.
+    pub(crate) fn interrupted(endpoint: &str, may_have_started: bool, keyed: bool, ctx: &Context) -> Self {
+        Self::Interrupted(if may_have_started {
+            let what = format!("endpoint {endpoint} may have taken the request, which got no answer");
+            ctx.interrupted_leaving(keyed, what)
         } else {
-            "nothing was sent".to_owned()
-        };
-        Self::Interrupted(Interrupted { exit, what })
+            ctx.interrupted("nothing was sent")
+        })
     }
 }
 
@@ -237,7 +236,7 @@ impl Failure for AsyncError {
             Self::OddLocation { .. } | Self::Deadline { .. } | Self::Torn { .. } | Self::Slow { .. } => {
                 Exit::Timeout
             }
-            Self::Interrupted(interrupted) => interrupted.exit,
+            Self::Interrupted(interrupted) => interrupted.exit(),
         }
     }
 

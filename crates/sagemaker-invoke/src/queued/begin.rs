@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::pin::pin;
 
-use job_runtime::{CallError, Context, Effect, Exit, Place};
+use job_runtime::{CallError, Context, Effect, Place};
 use tokio::time::{Instant, sleep_until};
 
 use super::claim::{Claims, Held, Taken};
@@ -40,7 +40,7 @@ pub(super) async fn begin(
     let (begun, held) = tokio::select! {
         biased;
         begun = Box::pin(start.begin()) => begun?,
-        exit = &mut patience => return Err(start.interrupted(exit)),
+        _ = &mut patience => return Err(start.interrupted()),
         () = start.overdue() => return Err(start.late()),
     };
     if let Some((claims, held)) = claims.zip(held) {
@@ -100,8 +100,8 @@ impl Start<'_> {
     /// Sends the request, once.
     async fn send(&self, call: &Call) -> Result<Sent, AsyncError> {
         let endpoint = Endpoint::new(call, self.ctx);
-        if let Some(exit) = self.ctx.interruption() {
-            return Err(self.interrupted(exit));
+        if self.ctx.is_cancelled() {
+            return Err(self.interrupted());
         }
         if Instant::now() >= self.ctx.deadline() {
             return Err(self.not_sent(None));
@@ -145,8 +145,9 @@ impl Start<'_> {
         AsyncError::Late { endpoint: self.name(), left, timeout: self.ctx.elapsed() }
     }
 
-    fn interrupted(&self, exit: Exit) -> AsyncError {
-        AsyncError::interrupted(&self.call.endpoint_name, exit, self.trace.get() == Trace::Request)
+    fn interrupted(&self) -> AsyncError {
+        let may_have_started = self.trace.get() == Trace::Request;
+        AsyncError::interrupted(&self.call.endpoint_name, may_have_started, self.claims.is_some(), self.ctx)
     }
 
     fn name(&self) -> String {

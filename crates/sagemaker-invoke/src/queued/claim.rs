@@ -140,11 +140,11 @@ impl<'a> Claims<'a> {
         let mut held_until = None;
         let mut unclear = None;
         for _ in 0..TRIES {
-            if let Some(exit) = ctx.interruption() {
+            if ctx.is_cancelled() {
                 if unclear.is_some() {
                     self.undo().await;
                 }
-                return Err(AsyncError::interrupted(endpoint, exit, false));
+                return Err(AsyncError::interrupted(endpoint, false, true, ctx));
             }
             let (decision, etag, hidden) = match self.read().await {
                 Ok((claim, etag)) => (claim.decide(&self.key, &self.work, &self.by), etag, false),

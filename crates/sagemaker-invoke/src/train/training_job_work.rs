@@ -64,7 +64,17 @@ impl<'a> TrainingJobWork<'a> {
         ctx: &'a Context,
     ) -> Self {
         let (place, begun) = (ctx.place(), now(ctx));
-        Self { jobs, spec, name, logs, ctx, place, begun, logged: RefCell::default(), succeeded: Cell::default() }
+        Self {
+            jobs,
+            spec,
+            name,
+            logs,
+            ctx,
+            place,
+            begun,
+            logged: RefCell::default(),
+            succeeded: Cell::default(),
+        }
     }
 
     /// The job of an attempt, if there is one.
