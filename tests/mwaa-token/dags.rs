@@ -140,3 +140,14 @@ fn paths_stay_in_the_folder_and_files_are_there() {
     }
     assert_nothing_sent(&site);
 }
+
+/// The bucket becomes a part of the address that is asked.
+#[test]
+fn a_bucket_of_a_response_is_the_name_of_one() {
+    for bucket in ["evil.example/x", "evil.example?x=", "..", ""] {
+        let site = pod(&format!("bucket = '{bucket}'"), "");
+        let outcome = site.run(["dags", "list"]);
+        outcome.assert_exit(75).assert_says("SourceBucketArn").assert_does_not_say("evil");
+        assert!(site.sandbox.calls().iter().all(|call| call.service != "s3"));
+    }
+}

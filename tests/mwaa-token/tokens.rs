@@ -157,3 +157,17 @@ fn troubles_of_the_service_are_borne_and_then_told() {
         site.run([command]).assert_exit(75);
     }
 }
+
+/// A token, and the host that it is sent to, come in one response.
+#[test]
+fn a_token_is_only_sent_to_the_name_of_a_host() {
+    for host in ["user@evil.example/x?y=", "evil.example/x", "evil.example:8443", "evil"] {
+        let site = pod(&format!("web_server = '{host}'"), "");
+        for args in [&["run", "--", "dags", "list"][..], &["cli"], &["web"]] {
+            let outcome = site.run(args);
+            outcome.assert_exit(75).assert_says("WebServerHostname").assert_does_not_say("evil");
+        }
+        let services: Vec<_> = site.sandbox.calls().into_iter().map(|call| call.service).collect();
+        assert!(!services.iter().any(|service| service == "mwaa-web-server"), "{services:?}");
+    }
+}

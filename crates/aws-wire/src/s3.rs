@@ -55,11 +55,15 @@ impl Location {
     pub fn parse(text: &str) -> Result<Self, String> {
         let rest = text.strip_prefix("s3://").unwrap_or_default();
         let (bucket, key) = rest.split_once('/').unwrap_or((rest, ""));
+        Self::new(bucket, key).ok_or_else(|| "it should be a place in S3: s3://bucket/key".to_owned())
+    }
+
+    /// The object `key` in `bucket`; `None` where that is not the name of a bucket. The name becomes a part of the host or
+    /// of the path that is asked.
+    pub fn new(bucket: &str, key: &str) -> Option<Self> {
         let fits = |c: char| c.is_ascii_alphanumeric() || ".-_".contains(c);
-        if bucket.is_empty() || !bucket.chars().all(fits) {
-            return Err("it should be a place in S3: s3://bucket/key".to_owned());
-        }
-        Ok(Self { bucket: bucket.to_owned(), key: key.to_owned() })
+        let is_name = !bucket.trim_matches('.').is_empty() && bucket.chars().all(fits);
+        is_name.then(|| Self { bucket: bucket.to_owned(), key: key.to_owned() })
     }
 
     /// The object `name` below this prefix.

@@ -3,11 +3,11 @@
 use std::path::PathBuf;
 
 use aws_wire::s3::{Condition, Location, S3};
-use job_runtime::{Context, Output, Report, json};
+use job_runtime::{CallError, Context, Output, Report, json};
 use serde::Serialize;
 
 use crate::error::Error;
-use crate::mwaa::Mwaa;
+use crate::mwaa::{GET, Mwaa};
 
 /// What to do with the folder.
 #[derive(Debug, Clone, PartialEq)]
@@ -125,8 +125,11 @@ pub(crate) async fn folder(mwaa: &Mwaa<'_>, ctx: &Context) -> Result<Location, E
     let environment = mwaa.describe().await.map_err(|source| Error::environment(mwaa.name, ctx, source))?;
     match (environment.bucket, environment.dag_folder) {
         (Some(bucket), Some(folder)) => {
-            let key = folder.trim_matches('/').to_owned();
-            Ok(Location { bucket, key })
+            let unusable = || {
+                let problem = "its SourceBucketArn does not name a bucket";
+                Error::environment(mwaa.name, ctx, CallError::unusable(GET, problem))
+            };
+            Location::new(&bucket, folder.trim_matches('/')).ok_or_else(unusable)
         }
         _ => Err(Error::NoFolder { name: mwaa.name.to_owned() }),
     }

@@ -2,6 +2,8 @@
 
 mod document;
 
+use std::net::Ipv4Addr;
+
 use aws_sdk_mwaa::Client;
 use aws_sdk_mwaa::config::retry::RetryConfig;
 use aws_sdk_mwaa::error::SdkError;
@@ -16,6 +18,9 @@ use crate::environment::{Environment, LastUpdate};
 
 /// The call through which Airflow's REST API is reached.
 pub(crate) const INVOKE: &str = "airflow:InvokeRestApi";
+
+/// The call that describes an environment.
+pub(crate) const GET: &str = "airflow:GetEnvironment";
 
 /// The longest `Path` of `InvokeRestApi`, in characters.
 pub(crate) const PATH_MAX: usize = 64;
@@ -112,7 +117,6 @@ pub(crate) async fn environments(client: &Client) -> Result<Vec<String>, CallErr
 impl Mwaa<'_> {
     /// Reads the environment.
     pub(crate) async fn describe(&self) -> Result<Environment, CallError> {
-        const GET: &str = "airflow:GetEnvironment";
         let answer = self.client.get_environment().name(self.name).send().await;
         let found = answer.map_err(|error| CallError::new(GET, &error))?.environment;
         let found =
@@ -148,7 +152,7 @@ impl Mwaa<'_> {
         let answer = self.client.create_cli_token().name(self.name).send().await;
         let answer = answer.map_err(|error| CallError::new(CREATE, &error))?;
         match (answer.cli_token, answer.web_server_hostname) {
-            (Some(token), Some(host)) => Ok(CliToken { token, host }),
+            (Some(token), Some(host)) => Ok(CliToken { token, host: checked_host(CREATE, host)? }),
             _ => Err(CallError::unusable(
                 CREATE,
                 "it was answered without a token and the name of a web server",
@@ -164,7 +168,7 @@ impl Mwaa<'_> {
         match (answer.web_token, answer.web_server_hostname) {
             (Some(token), Some(host)) => Ok(WebToken {
                 token,
-                host,
+                host: checked_host(CREATE, host)?,
                 iam_identity: answer.iam_identity,
                 airflow_identity: answer.airflow_identity,
             }),
@@ -234,6 +238,17 @@ impl Mwaa<'_> {
     }
 }
 
+/// The name of a web server, which gets a token: `user@other.example/x?y=` would send it elsewhere.
+fn checked_host(operation: &'static str, host: String) -> Result<String, CallError> {
+    let is_label =
+        |label: &str| !label.is_empty() && label.chars().all(|c| c.is_ascii_alphanumeric() || c == '-');
+    let is_name = host.len() <= 253 && host.contains('.') && host.split('.').all(is_label);
+    if is_name && host.parse::<Ipv4Addr>().is_err() {
+        return Ok(host);
+    }
+    Err(CallError::unusable(operation, "its WebServerHostname is not the name of a host"))
+}
+
 impl Answer {
     /// The answer, where it is a good one; else what Airflow says.
     pub(crate) fn good(self) -> Result<Value, CallError> {
@@ -273,6 +288,24 @@ mod tests {
     use super::*;
     use job_runtime::{Effect, Exit};
     use serde_json::json;
+
+    #[test]
+    fn hosts() {
+        for (host, is_fine) in [
+            ("0a1b.c2.us-east-2.airflow.amazonaws.com", true),
+            ("airflow.example.com", true),
+            ("user@evil.example/x?y=", false),
+            ("evil.example/x", false),
+            ("evil.example:443", false),
+            ("evil.example#", false),
+            ("a..b", false),
+            ("localhost", false),
+            ("169.254.169.254", false),
+            ("", false),
+        ] {
+            assert_eq!(checked_host("airflow:CreateCliToken", host.to_owned()).is_ok(), is_fine, "{host}");
+        }
+    }
 
     #[test]
     fn what_airflow_says() {

@@ -35,6 +35,8 @@ pub struct Cluster {
     /// Version of Kubernetes.
     #[serde(default = "default_version")]
     pub version: String,
+    /// What is returned in place of the address of its API server.
+    pub endpoint: Option<String>,
     /// ARNs of the IAM users and roles that are let in, by access entries or by the `aws-auth` map. They may read
     /// everything.
     #[serde(default)]
@@ -121,7 +123,7 @@ impl KnownCluster {
             "accessConfig": { "authenticationMode": "API_AND_CONFIG_MAP" },
         });
         if let Some((endpoint, ca_pem)) = server {
-            described["endpoint"] = json!(endpoint);
+            described["endpoint"] = json!(cluster.endpoint.as_ref().unwrap_or(endpoint));
             described["certificateAuthority"] = json!({ "data": base64(ca_pem.as_bytes()) });
             let issuer = format!("https://oidc.eks.{region}.amazonaws.com/id/{oidc_id}");
             described["identity"] = json!({ "oidc": { "issuer": issuer } });

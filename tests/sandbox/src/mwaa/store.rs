@@ -130,7 +130,10 @@ impl Mwaa {
 impl Known {
     /// Name of its web server.
     pub(crate) fn host(&self) -> String {
-        let AirflowEnvironment { account, name, .. } = &self.environment;
+        let AirflowEnvironment { account, name, web_server, .. } = &self.environment;
+        if let Some(host) = web_server {
+            return host.clone();
+        }
         let id = &sha256_hex(format!("{account}/{name}").as_bytes())[..32];
         let region = &self.region;
         if self.is_airflow_3() {

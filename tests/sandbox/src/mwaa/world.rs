@@ -40,6 +40,8 @@ pub struct AirflowEnvironment {
     /// `DagS3Path`.
     #[serde(default = "default_folder")]
     pub dag_folder: String,
+    /// Name of its web server, in place of the one that MWAA makes. Whatever stands here is returned.
+    pub web_server: Option<String>,
     /// Whether it was updated since `InvokeRestApi` is there.
     #[serde(default = "yes")]
     pub rest_api: bool,
