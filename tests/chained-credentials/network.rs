@@ -152,3 +152,81 @@ fn an_endpoint_of_one_service_comes_before_the_endpoint_of_all() {
     site.write("aws-config", &format!("{}{services}", config.trim_end().to_owned() + "\n"));
     site.run(NIGHTLY).assert_exit(0);
 }
+
+/// Who pins the authority of an inspecting proxy does not want the public roots, or those of the system.
+#[test]
+fn only_the_bundle_is_trusted_where_the_user_says_so() {
+    // Good certificates, none of which has anything to do with the server.
+    let theirs = concat!(env!("CARGO_MANIFEST_DIR"), "/../rds-connect/data/rds-ca-bundle.pem");
+    let site = secure();
+    let path = ca(&site);
+    let site = site.env("SSL_CERT_FILE", path);
+    // The system's roots vouch for the server, and do not count.
+    site.run(nightly(&["--ca-bundle", theirs])).assert_exit(0);
+    let before = site.sandbox.calls().len();
+    let outcome = site.run(nightly(&["--ca-bundle", theirs, "--ca-bundle-only"]));
+    outcome.assert_exit(78).assert_says("localhost");
+    assert_eq!(site.sandbox.calls().len(), before);
+
+    let ours = site.path("ca.pem").display().to_string();
+    let site = site.env("AWS_CA_BUNDLE", ours).env("CA_BUNDLE_ONLY", "true");
+    site.run(NIGHTLY).assert_exit(0);
+    let outcome = site.without("AWS_CA_BUNDLE").run(NIGHTLY);
+    outcome.assert_exit(78).assert_says("--ca-bundle-only").assert_says("AWS_CA_BUNDLE");
+}
+
+/// Whoever can write the settings can redirect the calls, tokens and keys included: a reader of the log sees it.
+#[test]
+fn every_configured_endpoint_is_in_the_log() {
+    let site = Site::documented(BINARY);
+    let url = site.sandbox.url();
+    let config = std::fs::read_to_string(site.path("aws-config")).unwrap();
+    let config = config.replace(
+        "[profile external]\n",
+        "[profile external]\nservices = there\nendpoint_url = https://profile.example\n",
+    );
+    let config = format!("{config}\n[services there]\nlambda =\n  endpoint_url = https://lambda.example\n");
+    site.write("aws-config", &config);
+    let site = site.env("AWS_ENDPOINT_URL_STS", &url).env("AWS_ENDPOINT_URL_S3", "https://s3.example:8443/x");
+    let outcome = site.run(NIGHTLY);
+    outcome
+        .assert_exit(0)
+        .assert_says(&format!("{url} (from AWS_ENDPOINT_URL)"))
+        .assert_says(&format!("{url} (from AWS_ENDPOINT_URL_STS)"))
+        .assert_says("https://s3.example:8443/x (from AWS_ENDPOINT_URL_S3)")
+        .assert_says(
+            "https://lambda.example (from endpoint_url of lambda in the services of profile `external`)",
+        )
+        .assert_says("https://profile.example (from ");
+    // This machine.
+    outcome.assert_does_not_say("clear text");
+
+    let site = site.env("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true");
+    let outcome = site.run(nightly(&["--endpoint-url", &url]));
+    outcome.assert_exit(0).assert_says(&format!("{url} (from --endpoint-url)"));
+    outcome.assert_does_not_say("AWS_ENDPOINT_URL").assert_does_not_say("profile.example");
+
+    // A user before the host makes one host look like another.
+    let outcome = site.run(nightly(&["--endpoint-url", "https://sts.amazonaws.com@evil.example"]));
+    outcome.assert_exit(78).assert_says("is not an address");
+}
+
+#[test]
+fn sts_is_not_called_in_clear_text_over_a_network() {
+    let site = Site::documented(BINARY);
+    let url = site.sandbox.url();
+    let redirected = site.env("AWS_ENDPOINT_URL_STS", "http://sts.invalid:4566");
+    let outcome = redirected.run(NIGHTLY);
+    outcome.assert_exit(78).assert_says("AWS_ENDPOINT_URL_STS is `http://sts.invalid:4566`");
+    outcome.assert_says("--allow-http");
+    assert!(redirected.sandbox.calls().is_empty());
+    let outcome = redirected.run(nightly(&["--allow-http", "--timeout", "500ms"]));
+    outcome
+        .assert_exit(75)
+        .assert_says("sent in clear text: AWS_ENDPOINT_URL_STS is http://sts.invalid:4566");
+
+    // Other services: a warning.
+    let site = redirected.env("AWS_ENDPOINT_URL_STS", url).env("AWS_ENDPOINT_URL_S3", "http://s3.invalid");
+    let outcome = site.run(NIGHTLY);
+    outcome.assert_exit(0).assert_says("sent in clear text: AWS_ENDPOINT_URL_S3 is http://s3.invalid");
+}

@@ -242,6 +242,35 @@ fn a_credential_process_is_run_without_a_shell() {
     site.env("AWS_CONFIG_FILE", config).run(NIGHTLY).assert_exit(77).assert_says("/bin/false failed");
 }
 
+/// Whoever can write the config file can name a program to run: it can be forbidden, and gets no secret of the job.
+#[test]
+fn a_credential_process_can_be_forbidden_and_gets_no_secret() {
+    let site = Site::pod(BINARY, &world());
+    let keys = site.write(
+        "keys.json",
+        r#"{"Version": 1, "AccessKeyId": "AKIAENVENVENVENVENV1", "SecretAccessKey": "secret-of-the-environment"}"#,
+    );
+    let script = site.write("keys.sh", &format!("env > \"$1\"; cat '{}'\n", keys.display()));
+    let seen = site.path("seen");
+    let config = format!(
+        "[profile p]\ncredential_process = /bin/sh {} {}\nregion = us-east-2\n",
+        script.display(),
+        seen.display()
+    );
+    let config = site.write("other", &config).display().to_string();
+    let site = site.env("AWS_CONFIG_FILE", config).env("AWS_PROFILE", "p").env("PATH", "/usr/bin:/bin");
+    let site = site.env("PGPASSWORD", "hush").env("VAULT_TOKEN", "hush").env("AWS_SESSION_TOKEN", "hush");
+    site.run(NIGHTLY).assert_exit(0);
+    let given = std::fs::read_to_string(&seen).unwrap();
+    assert!(given.contains("AWS_PROFILE=p\n") && given.contains("PATH=/usr/bin:/bin\n"), "{given}");
+    assert!(!given.contains("hush"), "{given}");
+
+    std::fs::remove_file(&seen).unwrap();
+    let outcome = site.env("NO_CREDENTIAL_PROCESS", "true").run(NIGHTLY);
+    outcome.assert_exit(78).assert_says("profile `p`").assert_says("--no-credential-process");
+    assert!(!seen.exists());
+}
+
 /// The address of the ECS agent is fixed, so this test makes a network of its own in which it has that address.
 #[test]
 fn a_task_s_relative_address_is_asked_at_the_ecs_agent() {

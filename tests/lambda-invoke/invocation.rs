@@ -1,5 +1,7 @@
 //! What goes with an invocation, and how its answer is handed on.
 
+use std::os::unix::fs::PermissionsExt as _;
+
 use serde_json::json;
 
 use super::{assert_nothing_sent, assert_stdout, f, invoked, pod, sent, taking};
@@ -152,6 +154,68 @@ fn with_an_output_file_stdout_tells_what_is_known() {
     let outcome = site.run(f(&["--output-file", "/nowhere/answer"]));
     outcome.assert_exit(2).assert_says("/nowhere/answer");
     assert_eq!(invoked(&site), 1, "nothing is invoked whose answer could not be kept");
+}
+
+/// A payload may come from a pipe of the shell; one that never comes is not waited for beyond `--timeout`.
+#[test]
+fn a_payload_that_does_not_come_ends_with_the_timeout() {
+    let site = pod("");
+    let pipe = site.path("pipe");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().unwrap().success());
+    let args = f(&["--payload-file", pipe.to_str().unwrap(), "--timeout", "500ms"]);
+    site.run(args).assert_exit(75).assert_says("--timeout");
+    assert_nothing_sent(&site);
+}
+
+/// Found before the first call of all, whatever it is that keeps an answer from being written.
+#[test]
+fn the_place_of_an_answer_is_checked_before_any_call() {
+    let site = pod("");
+    let directory = site.path("directory");
+    std::fs::create_dir(&directory).unwrap();
+    let socket = site.path("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    for path in ["/nowhere/answer", directory.to_str().unwrap(), socket.to_str().unwrap()] {
+        let outcome = site.run(f(&["--output-file", path]));
+        outcome.assert_exit(2).assert_says(path).assert_says("--output-file");
+    }
+    assert!(site.sandbox.calls().is_empty(), "{:#?}", site.sandbox.calls());
+}
+
+#[test]
+fn a_new_file_is_its_owner_s_alone_and_an_old_one_keeps_its_mode() {
+    let site = pod("");
+    let file = site.path("answer");
+    let args = f(&["--payload", "{}", "--output-file", file.to_str().unwrap()]);
+    site.run(&args).assert_exit(0);
+    let mode = || std::fs::metadata(&file).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(), 0o600);
+    std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+    site.run(&args).assert_exit(0);
+    assert_eq!(mode(), 0o644);
+    // The standard output by its name.
+    let outcome = site.run(f(&["--payload", "{}", "--output-file", "/dev/stdout"]));
+    assert!(outcome.assert_exit(0).text().starts_with("{}"), "{}", outcome.text());
+}
+
+/// In a shared directory any user can put a link to a file of root's.
+#[test]
+fn as_root_an_answer_does_not_go_through_the_link_of_another_user() {
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    let site = pod("");
+    let precious = site.write("precious", "kept");
+    for (name, target) in [("link", "precious"), ("dangling", "new")] {
+        let link = site.path(name);
+        std::os::unix::fs::symlink(target, &link).unwrap();
+        std::os::unix::fs::lchown(&link, Some(65532), None).unwrap();
+        let outcome = site.run(f(&["--payload", "{}", "--output-file", link.to_str().unwrap()]));
+        outcome.assert_exit(2).assert_says("another owner");
+    }
+    assert_eq!(std::fs::read_to_string(&precious).unwrap(), "kept");
+    assert!(!site.path("new").exists());
+    assert!(site.sandbox.calls().is_empty());
 }
 
 #[test]

@@ -245,6 +245,25 @@ fn bad_input_is_refused_before_any_call() {
     outcome.assert_exit(78).assert_says("/nowhere/ca.pem");
 }
 
+/// A pipe waits for its writer, and a secret is read more than once: it is asked for in a regular file.
+#[test]
+fn a_pipe_in_place_of_a_secret_file_is_refused() {
+    let site = Site::documented(BINARY);
+    let directory = site.path("mounted");
+    fs::create_dir(&directory).unwrap();
+    let (pipe, password) = (site.path("pipe"), directory.join("password"));
+    for path in [&pipe, &password] {
+        assert!(std::process::Command::new("mkfifo").arg(path).status().unwrap().success());
+    }
+    for (option, path) in
+        [("--password-file", &pipe), ("--secret-dir", &directory), ("--ssl-root-cert", &pipe)]
+    {
+        let args = ["check", "--host", "127.0.0.1", "--port", "1", "--user", "app", option];
+        let outcome = site.run(args.iter().copied().chain(path.to_str()));
+        outcome.assert_exit(78).assert_says("not a regular file").assert_says(path.to_str().unwrap());
+    }
+}
+
 #[test]
 fn a_login_that_does_not_come_is_not_waited_for_beyond_the_timeout() {
     let world = world();

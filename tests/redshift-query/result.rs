@@ -115,9 +115,11 @@ fn a_file_takes_the_result_and_stdout_the_facts() {
         (&json!("FINISHED"), &json!(1), &Value::Null)
     );
     // A failure leaves what was there.
+    let before = house.sandbox.calls().len();
     let options = ["--sql", "select nothing", "--output", "csv", "--output-file", "/nowhere/out"];
     house.run(on(&options)).assert_exit(2).assert_says("/nowhere/out");
     assert_eq!(house.started(), 1, "found before anything is started");
+    assert_eq!(house.sandbox.calls().len(), before, "and before any call");
 }
 
 #[test]

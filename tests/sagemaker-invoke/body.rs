@@ -198,7 +198,11 @@ fn a_mistake_is_found_before_any_request() {
     site.run(e(&["--body", "{}", "--output-file", "/nowhere/answer"]))
         .assert_exit(2)
         .assert_says("/nowhere/answer");
-    assert_eq!(sent(&site), 0);
+    let location = ["--input-location", "s3://b/k", "--output-file", "/nowhere/answer"];
+    site.run(["async", "--endpoint-name", "e"].iter().chain(&location))
+        .assert_exit(2)
+        .assert_says("/nowhere/answer");
+    assert_nothing_sent(&site);
 }
 
 /// 6 MB was the limit once; the service knows today's.

@@ -70,7 +70,7 @@ async fn walk_all(request: &Request, ctx: &Context) -> Findings {
 
 /// Visits the hops of a chain until one fails; the hops behind it are told as planned.
 async fn walk(chain: &Chain, request: &Request, ctx: &Context) -> ChainFound {
-    let hops = chain.hops();
+    let hops = chain.hops().await;
     let mut found = Vec::with_capacity(hops.len());
     let mut failed: Option<Broken> = None;
     let (mut caller, mut baggage) = (None, Baggage::default());

@@ -297,6 +297,7 @@ impl Chain {
             Source::Keys(keys, _) => keys.clone(),
             Source::WebIdentity(web) => {
                 let token = token::read(&web.token_file, &web.token_file_from)
+                    .await
                     .map_err(|problem| SourceError::new(ErrorKind::Config, problem))?;
                 return sts::with_web_identity(sts, &web.role, &token).await.map_err(|mut error| {
                     error.advice.extend(advice::web_identity(
@@ -311,7 +312,7 @@ impl Chain {
             Source::InstanceMetadata { endpoint } => {
                 source::instance_metadata(&transport.direct, endpoint.as_deref()).await?
             }
-            Source::Process(command) => source::process(command).await?,
+            Source::Process(process) => source::process(process).await?,
         };
         Ok(Session { credentials, arn: None })
     }

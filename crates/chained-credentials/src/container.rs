@@ -11,6 +11,7 @@ use aws_smithy_types::byte_stream::ByteStream;
 
 use crate::env::{self, Env};
 use crate::error::{ConfigError, ErrorKind};
+use crate::file;
 use crate::json::credentials_from_json;
 use crate::profile::io_problem;
 use crate::source::SourceError;
@@ -82,7 +83,7 @@ impl ContainerEndpoint {
         let mut request = HttpRequest::new(SdkBody::empty());
         request.set_uri(self.url.as_str()).map_err(|_| self.config("is not an address that can be asked"))?;
         request.headers_mut().insert("accept", "application/json");
-        if let Some(token) = self.authorization()? {
+        if let Some(token) = self.authorization().await? {
             request
                 .headers_mut()
                 .try_insert("authorization", token)
@@ -110,11 +111,11 @@ impl ContainerEndpoint {
         }
     }
 
-    fn authorization(&self) -> Result<Option<String>, SourceError> {
+    async fn authorization(&self) -> Result<Option<String>, SourceError> {
         match &self.authorization {
             None => Ok(None),
             Some(Authorization::Value(value)) => Ok(Some(value.clone())),
-            Some(Authorization::File(path)) => match std::fs::read_to_string(path) {
+            Some(Authorization::File(path)) => match file::read_regular_text(path, MAX_ANSWER).await {
                 Ok(text) => Ok(Some(text.trim().to_owned())),
                 Err(error) => Err(SourceError::new(
                     ErrorKind::Config,

@@ -49,6 +49,32 @@ pub const EC2_METADATA_ENDPOINT: &str = "AWS_EC2_METADATA_SERVICE_ENDPOINT";
 /// The home directory, where `~/.aws` is.
 pub const HOME: &str = "HOME";
 
+/// What a `credential_process` gets beside the `AWS_` variables: where programs and files are, language, proxies and
+/// roots.
+const FOR_PROGRAMS: [&str; 19] = [
+    "PATH",
+    HOME,
+    "USER",
+    "LOGNAME",
+    "SHELL",
+    "LANG",
+    "LC_ALL",
+    "LC_CTYPE",
+    "TZ",
+    "TMPDIR",
+    "HTTP_PROXY",
+    "HTTPS_PROXY",
+    "NO_PROXY",
+    "http_proxy",
+    "https_proxy",
+    "no_proxy",
+    "SSL_CERT_FILE",
+    "SSL_CERT_DIR",
+    "REQUESTS_CA_BUNDLE",
+];
+/// `AWS_` variables that hold a secret.
+const SECRETS: [&str; 4] = [ACCESS_KEY_ID, SECRET_ACCESS_KEY, SESSION_TOKEN, CONTAINER_TOKEN];
+
 /// A snapshot of environment variables. An empty value counts as unset, as it does for the AWS CLI.
 ///
 /// ```
@@ -71,6 +97,15 @@ impl Env {
         names.iter().find_map(|name| self.get(name).map(|value| (*name, value)))
     }
 
+    /// The variables for a `credential_process`. Secrets of the job – passwords, keys, tokens – are not its business.
+    pub(crate) fn for_credential_process(&self) -> Vec<(String, String)> {
+        let is_fine = |name: &str| {
+            FOR_PROGRAMS.contains(&name) || (name.starts_with("AWS_") && !SECRETS.contains(&name))
+        };
+        let passed_on = self.0.iter().filter(|(name, value)| is_fine(name) && !value.is_empty());
+        passed_on.map(|(name, value)| (name.clone(), value.clone())).collect()
+    }
+
     /// Every variable whose name starts with `prefix`, unless empty.
     pub(crate) fn starting_with(&self, prefix: &str) -> impl Iterator<Item = (&str, &str)> {
         let named = self.0.iter().filter(move |(name, value)| name.starts_with(prefix) && !value.is_empty());
@@ -90,5 +125,30 @@ impl std::fmt::Debug for Env {
         let mut names: Vec<_> = self.0.keys().collect();
         names.sort();
         f.debug_tuple("Env").field(&names).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_credential_process_gets_no_secret() {
+        let env: Env = [
+            ("PATH", "/bin"),
+            ("AWS_REGION", "us-east-2"),
+            ("AWS_SECRET_ACCESS_KEY", "s"),
+            ("AWS_SESSION_TOKEN", "s"),
+            ("AWS_CONTAINER_AUTHORIZATION_TOKEN", "s"),
+            ("PGPASSWORD", "s"),
+            ("VAULT_TOKEN", "s"),
+            ("HOME", ""),
+        ]
+        .into_iter()
+        .collect();
+        let mut passed_on = env.for_credential_process();
+        passed_on.sort();
+        let pair = |name: &str, value: &str| (name.to_owned(), value.to_owned());
+        assert_eq!(passed_on, [pair("AWS_REGION", "us-east-2"), pair("PATH", "/bin")]);
     }
 }

@@ -64,14 +64,16 @@ pub struct Visit {
 
 impl Chain {
     /// The hops as they are planned, the source first. Reads the token's file afresh; nothing is sent.
-    pub fn hops(&self) -> Vec<Hop> {
+    pub async fn hops(&self) -> Vec<Hop> {
         let spec = &self.0.spec;
         let source = match &spec.source {
             Source::Keys(..) => HopKind::Keys,
             Source::WebIdentity(web) => HopKind::WebIdentity {
                 role: web.role.clone(),
                 token_file: web.token_file.clone(),
-                claims: token::read(&web.token_file, &web.token_file_from).map(|token| token::claims(&token)),
+                claims: token::read(&web.token_file, &web.token_file_from)
+                    .await
+                    .map(|token| token::claims(&token)),
             },
             Source::Container(endpoint) if endpoint.is_pod_identity() => HopKind::PodIdentity,
             Source::Container(_) => HopKind::Container,

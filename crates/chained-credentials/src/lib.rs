@@ -48,6 +48,7 @@ mod container;
 mod endpoints;
 pub mod env;
 mod error;
+pub mod file;
 mod identity;
 mod json;
 mod plan;

@@ -9,7 +9,7 @@ use crate::env::{self, Env};
 use crate::error::ConfigError;
 use crate::profile::{Profile, ProfileFiles};
 use crate::role::{self, RoleSpec};
-use crate::spec::{HopSpec, Settings, Source, WebIdentity};
+use crate::spec::{HopSpec, Process, Settings, Source, WebIdentity};
 
 /// Everything that the plan is made from.
 pub(crate) struct Planner<'a> {
@@ -80,7 +80,7 @@ impl<'a> Planner<'a> {
             // In a profile that is somebody's source, keys of its own come before its role: so do the AWS CLI and
             // every SDK, and it lets a profile name itself as the source of its role.
             let keys = profile_keys(profile)?;
-            let Some(arn) = profile.get("role_arn") else { break end_of_chain(profile, keys)? };
+            let Some(arn) = profile.get("role_arn") else { break self.end_of_chain(profile, keys)? };
             if let (Some(keys), 2..) = (&keys, profiles.len()) {
                 refuse_rivals(profile)?;
                 break keys.clone();
@@ -242,6 +242,29 @@ impl<'a> Planner<'a> {
         }
     }
 
+    /// What a profile without a role stands on.
+    fn end_of_chain(&self, profile: Profile<'_>, keys: Option<Source>) -> Result<Source, ConfigError> {
+        if let Some(keys) = keys {
+            refuse_rivals(profile)?;
+            return Ok(keys);
+        }
+        if let Some(command) = profile.get("credential_process") {
+            if self.settings.no_credential_process {
+                return Err(profile.wrong(
+                    "has a credential_process, and --no-credential-process (NO_CREDENTIAL_PROCESS) forbids to run one",
+                ));
+            }
+            let env = self.env.for_credential_process();
+            return Ok(Source::Process(Process { command: command.to_owned(), env }));
+        }
+        if profile.get("web_identity_token_file").is_some() {
+            return Err(profile.wrong("has web_identity_token_file, but no role_arn to take with it"));
+        }
+        Err(profile.wrong(
+            "leads to no credentials: it has no role_arn, no aws_access_key_id and no credential_process",
+        ))
+    }
+
     /// The region, and where it is from: option, environment, the named profile or the nearest source of it.
     pub(crate) fn region(
         &self,
@@ -275,22 +298,6 @@ impl<'a> Planner<'a> {
         }
         Ok(((*region).to_owned(), from.clone()))
     }
-}
-
-/// What a profile without a role stands on.
-fn end_of_chain(profile: Profile<'_>, keys: Option<Source>) -> Result<Source, ConfigError> {
-    if let Some(keys) = keys {
-        refuse_rivals(profile)?;
-        return Ok(keys);
-    }
-    if let Some(command) = profile.get("credential_process") {
-        return Ok(Source::Process(command.to_owned()));
-    }
-    if profile.get("web_identity_token_file").is_some() {
-        return Err(profile.wrong("has web_identity_token_file, but no role_arn to take with it"));
-    }
-    Err(profile
-        .wrong("leads to no credentials: it has no role_arn, no aws_access_key_id and no credential_process"))
 }
 
 /// Which of these come before access keys, the AWS CLI decides by the file that each stands in.

@@ -11,6 +11,10 @@ use aws_types::os_shim_internal::{Env as NoEnv, Fs};
 
 use crate::env::{self, Env};
 use crate::error::ConfigError;
+use crate::file;
+
+/// No config file is longer; one that never ends is not read to the end of the memory.
+const LONGEST_FILE: usize = 16 * 1024 * 1024;
 
 /// Keys that mark a profile as made for people.
 const FOR_PEOPLE: [&str; 5] =
@@ -67,7 +71,7 @@ impl ProfileFiles {
                 (None, Some(home)) => (Path::new(home).join(usual), false),
                 (None, None) => continue,
             };
-            match std::fs::read_to_string(&path) {
+            match file::read_text(&path, LONGEST_FILE).await {
                 Ok(text) => files.push(ProfileFile::parse(path, kind, &text).await?),
                 Err(error) if !named && matches!(error.kind(), Io::NotFound | Io::NotADirectory) => {}
                 Err(error) => return Err(unreadable(if named { variable } else { "HOME" }, &path, &error)),
@@ -249,6 +253,7 @@ pub(crate) fn io_problem(error: &std::io::Error) -> String {
         Io::PermissionDenied => "may not be read by this user".to_owned(),
         Io::InvalidData => "is not UTF-8 text".to_owned(),
         Io::NotADirectory => "goes through something that is not a directory".to_owned(),
+        Io::InvalidInput => "is not a regular file".to_owned(),
         _ => format!("cannot be read ({error})"),
     }
 }

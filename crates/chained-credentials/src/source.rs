@@ -18,6 +18,7 @@ use aws_smithy_types::body::SdkBody;
 use crate::container::{self, innermost};
 use crate::error::ErrorKind;
 use crate::json::credentials_from_json;
+use crate::spec::Process;
 
 /// A `credential_process` that has not ended by then is killed. The AWS CLI waits for ever; a job must not.
 const PROCESS_PATIENCE: Duration = Duration::from_mins(1);
@@ -122,15 +123,18 @@ fn role_name(answer: &str) -> Result<&str, SourceError> {
         .advise("look at what answers at the address of the metadata service"))
 }
 
-/// Runs a `credential_process` without a shell and reads what it prints. Its standard error is ours.
-pub(crate) async fn process(command: &str) -> Result<Credentials, SourceError> {
+/// Runs a `credential_process` without a shell and reads what it prints. It gets the standard error of this process, and
+/// of its variables those that may concern it.
+pub(crate) async fn process(process: &Process) -> Result<Credentials, SourceError> {
     let failed = |kind, problem: String| SourceError::new(kind, format!("credential_process {problem}"));
-    let words = shlex::split(command).unwrap_or_default();
+    let words = shlex::split(&process.command).unwrap_or_default();
     let [program, arguments @ ..] = words.as_slice() else {
         return Err(failed(ErrorKind::Config, "is not a command line".to_owned()));
     };
     let child = tokio::process::Command::new(program)
         .args(arguments)
+        .env_clear()
+        .envs(process.env.iter().map(|(name, value)| (name, value)))
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .kill_on_drop(true)

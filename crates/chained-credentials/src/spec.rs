@@ -7,8 +7,8 @@ use std::path::PathBuf;
 use aws_credential_types::Credentials;
 
 use crate::container::ContainerEndpoint;
-use crate::endpoints::Endpoints;
-use crate::env::Env;
+use crate::endpoints::{Endpoints, sends_clear_text};
+use crate::env::{self, Env};
 use crate::error::ConfigError;
 use crate::plan::Planner;
 use crate::profile::ProfileFiles;
@@ -33,6 +33,10 @@ pub struct Settings {
     pub expect_account: Option<String>,
     /// `--allow-instance-metadata`.
     pub allow_instance_metadata: bool,
+    /// `--allow-http`: STS may be called in clear text over a network.
+    pub allow_http: bool,
+    /// `--no-credential-process`: a profile may not name a program to run.
+    pub no_credential_process: bool,
 }
 
 /// A resolved chain: a source of credentials and the roles assumed from it, one after the other.
@@ -47,6 +51,7 @@ pub struct ChainSpec {
     pub(crate) expect_account: Option<String>,
     described: String,
     notes: Vec<String>,
+    warnings: Vec<String>,
 }
 
 /// Where the first credentials come from.
@@ -59,8 +64,15 @@ pub(crate) enum Source {
     InstanceMetadata {
         endpoint: Option<String>,
     },
-    /// A command line whose program prints credentials.
-    Process(String),
+    Process(Process),
+}
+
+/// A program that prints credentials.
+#[derive(Clone)]
+pub(crate) struct Process {
+    pub(crate) command: String,
+    /// All the variables that it gets.
+    pub(crate) env: Vec<(String, String)>,
 }
 
 /// A role taken with the token of a service account.
@@ -80,19 +92,20 @@ pub(crate) struct HopSpec {
 }
 
 impl ChainSpec {
-    /// Resolves the chain that `settings`, `env` and the files it names describe.
+    /// Resolves the chain that `settings`, `vars` and the files it names describe.
     ///
     /// # Errors
     ///
     /// Whatever is named and absent, malformed or ambiguous. The first source that is configured is the one;
     /// a broken one is never passed over for the next.
-    pub async fn resolve(settings: &Settings, env: &Env) -> Result<Self, ConfigError> {
-        let files = ProfileFiles::read(env).await?;
-        let plan = Planner { settings, env, files: &files };
+    pub async fn resolve(settings: &Settings, vars: &Env) -> Result<Self, ConfigError> {
+        let files = ProfileFiles::read(vars).await?;
+        let plan = Planner { settings, env: vars, files: &files };
         let mut notes = Vec::new();
         let planned = plan.resolve(&mut notes)?;
         let (region, region_from) = plan.region(&planned.profiles, &mut notes)?;
-        let endpoints = Endpoints::resolve(settings.endpoint_url.as_deref(), env, planned.profiles.first())?;
+        let endpoints = Endpoints::resolve(settings.endpoint_url.as_deref(), vars, planned.profiles.first())?;
+        endpoints.check_sts(settings.allow_http)?;
         let mut hops = planned.hops;
         for role in &settings.assume_roles {
             let session_name = role.session_name.clone().map_or_else(|| plan.session_name(None), Ok)?;
@@ -108,8 +121,17 @@ impl ChainSpec {
                 Some(profile) => format!("{link} (profile `{profile}`)"),
                 None => link,
             });
-        let described =
-            format!("{}, region {region} (from {region_from})", links.collect::<Vec<_>>().join(" -> "));
+        let described = format!(
+            "{}, region {region} (from {region_from}){}",
+            links.collect::<Vec<_>>().join(" -> "),
+            endpoints.describe()
+        );
+        let mut warnings: Vec<_> = endpoints.warnings().collect();
+        if let Source::InstanceMetadata { endpoint: Some(url) } = &planned.source
+            && sends_clear_text(url)
+        {
+            warnings.push(format!("credentials come in clear text: {} is {url}", env::EC2_METADATA_ENDPOINT));
+        }
 
         Ok(Self {
             source: planned.source,
@@ -120,6 +142,7 @@ impl ChainSpec {
             expect_account: settings.expect_account.clone(),
             described,
             notes,
+            warnings,
         })
     }
 
@@ -131,6 +154,11 @@ impl ChainSpec {
     /// What was settled on the way and may surprise: two regions that disagree, a profile that is not used.
     pub fn notes(&self) -> &[String] {
         &self.notes
+    }
+
+    /// What the chain does that someone should know of: requests in clear text.
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
     }
 
     /// The region of STS and of the service.
@@ -160,7 +188,10 @@ impl fmt::Display for Source {
                 )
             }
             Self::Container(endpoint) => write!(f, "container credentials ({})", endpoint.shown()),
-            Self::InstanceMetadata { .. } => f.write_str("instance metadata"),
+            Self::InstanceMetadata { endpoint: None } => f.write_str("instance metadata"),
+            Self::InstanceMetadata { endpoint: Some(url) } => {
+                write!(f, "instance metadata ({} {url})", env::EC2_METADATA_ENDPOINT)
+            }
             Self::Process(_) => f.write_str("credential_process"),
         }
     }

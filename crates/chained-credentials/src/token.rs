@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
+use crate::file;
 use crate::profile::io_problem;
 
 /// What a token says of itself. Not checked here: STS does that. Holds nothing secret.
@@ -38,10 +39,13 @@ enum Audience {
     Many(Vec<String>),
 }
 
+/// Longer than any token: STS takes 20,000 characters.
+const LONGEST: usize = 64 * 1024;
+
 /// Reads the token in `path`, without the white space around it.
-pub(crate) fn read(path: &Path, from: &str) -> Result<String, String> {
+pub(crate) async fn read(path: &Path, from: &str) -> Result<String, String> {
     let shown = path.display();
-    let text = std::fs::read_to_string(path).map_err(|error| {
+    let text = file::read_regular_text(path, LONGEST).await.map_err(|error| {
         format!("{from} names {shown}, which {}{}", io_problem(&error), hint(path, &error))
     })?;
     match text.trim() {
@@ -118,13 +122,13 @@ mod tests {
         }
     }
 
-    #[test]
-    fn a_slip_in_the_path_is_named() {
+    #[tokio::test]
+    async fn a_slip_in_the_path_is_named() {
         let folder = std::env::temp_dir().join(format!("token-test-{}", std::process::id()));
         std::fs::create_dir_all(&folder).unwrap();
         let there = folder.join("token");
         std::fs::write(&there, " abc\n").unwrap();
-        assert_eq!(read(&there, "x").unwrap(), "abc");
+        assert_eq!(read(&there, "x").await.unwrap(), "abc");
         let path = |suffix: &str| std::path::PathBuf::from(format!("{}{suffix}", there.display()));
         for (path, expected) in [
             (path("."), "ends in a dot"),
@@ -134,11 +138,11 @@ mod tests {
             (folder.clone(), "is a directory"),
             (format!("\"{}\"", there.display()).into(), "quotes"),
         ] {
-            let error = read(&path, "web_identity_token_file").unwrap_err();
+            let error = read(&path, "web_identity_token_file").await.unwrap_err();
             assert!(error.contains(expected), "{}: {error}", path.display());
         }
         std::fs::write(&there, "\n").unwrap();
-        assert!(read(&there, "x").unwrap_err().contains("is empty"));
+        assert!(read(&there, "x").await.unwrap_err().contains("is empty"));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

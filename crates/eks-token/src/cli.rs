@@ -8,6 +8,7 @@ use clap::builder::NonEmptyStringValueParser;
 use clap::{Args, Subcommand};
 use job_runtime::{Options, OutputArgs};
 
+use crate::file;
 use crate::job::{Kubeconfig, Request, Work};
 use crate::token::ApiVersion;
 
@@ -154,6 +155,16 @@ impl KubeconfigArgs {
             return Err(
                 "there is no place for the kubeconfig: set --kubeconfig, KUBECONFIG or HOME".to_owned()
             );
+        }
+        if !self.dry_run {
+            for path in &files {
+                file::check(path).map_err(|problem| {
+                    format!(
+                        "the kubeconfig {} cannot be written: {problem} (--kubeconfig, KUBECONFIG)",
+                        path.display()
+                    )
+                })?;
+            }
         }
         Ok(Kubeconfig {
             cluster: self.cluster.cluster_name,

@@ -72,6 +72,23 @@ pub enum Error {
         /// What is wrong with it.
         problem: String,
     },
+    /// The kubeconfig has a user of the same name that this program did not write.
+    #[error(
+        "{} has a user `{user}` that gets no token of this cluster; it was left as it is; give another name with \
+         --user-alias", path.display()
+    )]
+    UserOfAnotherTool {
+        /// The file.
+        path: PathBuf,
+        /// Name of the user.
+        user: String,
+    },
+    /// The address of the API server is not one to send a token to.
+    #[error("eks:DescribeCluster returned an endpoint of cluster `{name}` that is not an https:// address")]
+    Endpoint {
+        /// Name of the cluster.
+        name: String,
+    },
     /// Somebody else writes the kubeconfig.
     #[error(
         "{} is there for {} s: another process writes the kubeconfig; if there is none, delete it", path.display(), waited.as_secs()
@@ -101,12 +118,14 @@ impl Failure for Error {
         match self {
             Self::Call(source) | Self::NoCluster { source, .. } => source.exit(),
             Self::Chain(source) => source.exit(),
-            Self::NotYet { .. } | Self::Incomplete { .. } | Self::Locked { .. } | Self::Timeout => {
-                Exit::Unavailable
-            }
+            Self::NotYet { .. }
+            | Self::Incomplete { .. }
+            | Self::Endpoint { .. }
+            | Self::Locked { .. }
+            | Self::Timeout => Exit::Unavailable,
             Self::Gone { .. } => Exit::Rejected,
             Self::NoChain => Exit::Internal,
-            Self::File { .. } | Self::NotAKubeconfig { .. } => Exit::Config,
+            Self::File { .. } | Self::NotAKubeconfig { .. } | Self::UserOfAnotherTool { .. } => Exit::Config,
             Self::Interrupted(exit) => *exit,
         }
     }
@@ -121,6 +140,8 @@ impl Failure for Error {
             | Self::Incomplete { .. }
             | Self::File { .. }
             | Self::NotAKubeconfig { .. }
+            | Self::UserOfAnotherTool { .. }
+            | Self::Endpoint { .. }
             | Self::Locked { .. }
             | Self::Timeout
             | Self::Interrupted(_) => None,

@@ -1,12 +1,14 @@
-//! A kubeconfig on disk: changed by one process at a time, replaced as a whole, readable by its owner alone.
+//! A kubeconfig on disk: changed by one process at a time, and replaced as a whole.
 
-use std::ffi::OsString;
-use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, ErrorKind, Write as _};
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use job_runtime::file::{
+    check_regular, not_regular, off_the_thread, read_regular_text, read_text, replace, resolve, with_suffix,
+};
 use tokio::time::{Instant, sleep};
 
 use crate::Error;
@@ -18,50 +20,52 @@ const STALE: Duration = Duration::from_mins(1);
 /// Between two looks at the lock of another process.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// The text in the file; one that is not there is empty.
-pub(crate) fn read(path: &Path) -> Result<String, Error> {
-    match fs::read_to_string(path) {
-        Ok(text) => Ok(text),
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
-        Err(error) => Err(failed("read", path)(error)),
+/// The longest kubeconfig: kubectl reads one with thousands of clusters in far less.
+const LONGEST: usize = 16 * 1024 * 1024;
+
+/// Checks that a kubeconfig can be written to `path`: it is a regular file, or there is none yet.
+///
+/// # Errors
+/// What is wrong with it, as a fragment.
+pub(crate) fn check(path: &Path) -> Result<(), String> {
+    match check_regular(path) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // The kernel says only what it is.
+        Err(error) if error.kind() == ErrorKind::IsADirectory => Err(not_regular().to_string()),
+        checked => checked.map_err(|error| error.to_string()),
     }
 }
 
-/// Replaces the text in the file by what `change` makes of it, together with what `change` has to tell.
+/// The text in the file; one that is not there is empty. What is only shown may come from a pipe or a device.
+pub(crate) async fn read(path: &Path, only_shown: bool) -> Result<String, Error> {
+    let text =
+        if only_shown { read_text(path, LONGEST).await } else { read_regular_text(path, LONGEST).await };
+    match text {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(String::new()),
+        text => text.map_err(failed("read", path)),
+    }
+}
+
+/// Replaces the text in the file by what `change` makes of it, and returns what else `change` returns.
 pub(crate) async fn update<T>(
     path: &Path,
     change: impl FnOnce(&str) -> Result<(String, T), Error>,
 ) -> Result<T, Error> {
-    // A link stays one: what it leads to is replaced.
-    let path = &fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
+    // A link stays one: the file that it leads to is replaced, or created.
+    let link = path.to_owned();
+    let path = &off_the_thread(move || resolve(&link)).await.map_err(failed("find", path))?;
+    if let Some(directory) = path.parent().filter(|directory| !directory.as_os_str().is_empty()) {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
-            .create(folder)
-            .map_err(failed("make the folder", folder))?;
+            .create(directory)
+            .map_err(failed("create the directory", directory))?;
     }
     let lock = Lock::take(with_suffix(path, ".lock")).await?;
-    let (text, told) = change(&read(path)?)?;
-    replace(path, &text).map_err(failed("write", path))?;
+    let (text, told) = change(&read(path, false).await?)?;
+    replace(path, text.as_bytes()).map_err(failed("write", path))?;
     drop(lock);
     Ok(told)
-}
-
-/// Written beside the file and put in its place: a reader sees the old text or the new one, whatever happens to us.
-fn replace(path: &Path, text: &str) -> io::Result<()> {
-    let beside = with_suffix(path, &format!(".{}.tmp", std::process::id()));
-    // Of an earlier process of this number that was killed.
-    let _ = fs::remove_file(&beside);
-    let written =
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside).and_then(|mut file| {
-            file.write_all(text.as_bytes())?;
-            file.sync_all()
-        });
-    written.and_then(|()| fs::rename(&beside, path)).inspect_err(|_| {
-        // What went wrong first is told.
-        let _ = fs::remove_file(&beside);
-    })
 }
 
 /// The lock of client-go: kubectl makes the same file before it changes a kubeconfig.
@@ -95,14 +99,9 @@ impl Drop for Lock {
 }
 
 fn is_stale(lock: &Path) -> bool {
-    let age = File::open(lock).and_then(|file| file.metadata()?.modified());
+    // Not opened: it can be a pipe as well, which would wait for its writer.
+    let age = fs::symlink_metadata(lock).and_then(|found| found.modified());
     age.is_ok_and(|made| made.elapsed().is_ok_and(|age| age > STALE))
-}
-
-fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
-    let mut name = OsString::from(path);
-    name.push(suffix);
-    name.into()
 }
 
 fn failed(what: &'static str, path: &Path) -> impl FnOnce(io::Error) -> Error {

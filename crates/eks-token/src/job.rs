@@ -13,7 +13,7 @@ use tokio::time::sleep_until;
 use crate::Error;
 use crate::eks::{DESCRIBE, Eks, LIST};
 use crate::file;
-use crate::kubeconfig::{Entry, Exec, has_cluster, merge};
+use crate::kubeconfig::{Entry, Exec, Refusal, has_cluster, merge};
 use crate::token::{self, ApiVersion};
 
 /// What is asked for.
@@ -157,12 +157,19 @@ async fn write(
     ctx: &Context,
 ) -> Result<Report, Error> {
     let entry = entry(asked, described, ctx.handover(), &ctx.place().region)?;
-    let texts = asked.files.iter().map(|path| Ok((path, file::read(path)?)));
-    let texts = texts.collect::<Result<Vec<_>, Error>>()?;
+    let mut texts = Vec::with_capacity(asked.files.len());
+    for path in &asked.files {
+        texts.push((path, file::read(path, asked.dry_run).await?));
+    }
     let known = texts.iter().position(|(_, text)| has_cluster(text, &entry.cluster)).unwrap_or_default();
     let (path, text) = &texts[known];
     let change = |text: &str| {
-        merge(text, &entry).map_err(|problem| Error::NotAKubeconfig { path: (*path).clone(), problem })
+        merge(text, &entry).map_err(|refusal| match refusal {
+            Refusal::NotAKubeconfig(problem) => Error::NotAKubeconfig { path: (*path).clone(), problem },
+            Refusal::UserOfAnotherTool => {
+                Error::UserOfAnotherTool { path: (*path).clone(), user: entry.user.clone() }
+            }
+        })
     };
     if asked.dry_run {
         return Ok(Report::ok(change(text)?.0));
@@ -204,11 +211,11 @@ fn entry(asked: &Kubeconfig, described: &Value, handover: Handover, region: &str
     let Handover { args, env } = handover;
     // The form as well: JOB_OUTPUT of the pod that kubectl runs in is meant for others.
     let own_args =
-        ["token", "--cluster-name", &id, "--region", region, "--output", "json"].map(str::to_owned);
+        ["token", "--cluster-name", id.as_str(), "--region", region, "--output", "json"].map(str::to_owned);
     // kubectl shows what its plugins say, and they are not the main process of a container.
     let quiet = [("RUST_LOG", "warn".to_owned()), ("JOB_TERMINATION_LOG", "/dev/null".to_owned())];
     Ok(Entry {
-        server: text("endpoint", "/endpoint")?,
+        server: server(text("endpoint", "/endpoint")?, name)?,
         authority: text("certificate authority", "/certificateAuthority/data")?,
         user: asked.user_alias.clone().unwrap_or_else(|| context.clone()),
         namespace: asked.namespace.clone(),
@@ -219,9 +226,20 @@ fn entry(asked: &Kubeconfig, described: &Value, handover: Handover, region: &str
             env: quiet.into_iter().chain(env).collect(),
         },
         use_context: asked.use_context,
+        id,
         cluster,
         context,
     })
+}
+
+/// The address of an API server: kubectl sends its token there.
+fn server(endpoint: String, cluster: &str) -> Result<String, Error> {
+    let is_fine = endpoint.parse::<http::Uri>().is_ok_and(|uri| {
+        uri.scheme_str() == Some("https")
+            && uri.authority().is_some_and(|authority| !authority.as_str().contains('@'))
+            && uri.query().is_none()
+    });
+    if is_fine { Ok(endpoint) } else { Err(Error::Endpoint { name: cluster.to_owned() }) }
 }
 
 /// What can be known without writing anything.

@@ -7,6 +7,8 @@ use crate::yaml;
 /// What is to be in the kubeconfig.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Entry {
+    /// Name of the cluster in EKS, or its id on Outposts: plugins are called with it.
+    pub(crate) id: String,
     /// Name of the cluster in the file: its ARN.
     pub(crate) cluster: String,
     /// Address of the API server.
@@ -43,22 +45,37 @@ pub(crate) fn has_cluster(text: &str, name: &str) -> bool {
         .is_some_and(|list| list.iter().any(|item| is_named(item, name)))
 }
 
+/// Why a kubeconfig is left as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    /// What is wrong with it, as a fragment.
+    NotAKubeconfig(String),
+    /// The user of the entry is there, with credentials for something else.
+    UserOfAnotherTool,
+}
+
+impl From<String> for Refusal {
+    fn from(problem: String) -> Self {
+        Self::NotAKubeconfig(problem)
+    }
+}
+
 /// The text of the kubeconfig `before` with `entry` in it, and whether its context is new. What is in an entry of the
 /// same name and says nothing about server and user stays: a proxy, a namespace, extensions.
-pub(crate) fn merge(before: &str, entry: &Entry) -> Result<(String, bool), String> {
+pub(crate) fn merge(before: &str, entry: &Entry) -> Result<(String, bool), Refusal> {
     let mut config: Value = serde_yaml_ng::from_str(before).map_err(|error| not_yaml(&error))?;
     // Aliases are resolved by the parser; a merge key would be written in quotes, which make it any other key.
     config.apply_merge().map_err(|error| not_yaml(&error))?;
     let mut config = match config {
         Value::Null => Mapping::new(),
         Value::Mapping(config) => config,
-        _ => return Err("it is no mapping".to_owned()),
+        _ => return Err("it is no mapping".to_owned().into()),
     };
     for (key, value) in [("apiVersion", "v1"), ("kind", "Config")] {
         match config.get(key) {
             None | Some(Value::Null) => set(&mut config, key, value),
             Some(found) if found.as_str() == Some(value) => {}
-            Some(_) => return Err(format!("its {key} is not {value}")),
+            Some(_) => return Err(format!("its {key} is not {value}").into()),
         }
     }
 
@@ -77,7 +94,11 @@ pub(crate) fn merge(before: &str, entry: &Entry) -> Result<(String, bool), Strin
     }
 
     // Any other way to authenticate would go before the plugin.
-    let (_, user) = named(&mut config, "users", "user", &entry.user)?;
+    let is_shared = is_used_for_another_cluster(&config, entry);
+    let (new_user, user) = named(&mut config, "users", "user", &entry.user)?;
+    if !new_user && (is_shared || !gets_tokens(user, &entry.id)) {
+        return Err(Refusal::UserOfAnotherTool);
+    }
     *user = Mapping::new();
     set(user, "exec", entry.exec.to_value());
 
@@ -85,6 +106,25 @@ pub(crate) fn merge(before: &str, entry: &Entry) -> Result<(String, bool), Strin
         set(&mut config, "current-context", entry.context.as_str());
     }
     Ok((yaml::to_text(&config)?, new))
+}
+
+/// Whether a user of the kubeconfig gets tokens of the EKS cluster `id`: by this program, or by another one that is
+/// called with the cluster's name, such as `aws eks get-token`. What this program has written for another cluster is its
+/// own to change. An empty user holds nothing.
+fn gets_tokens(user: &Mapping, id: &str) -> bool {
+    let Some(exec) = user.get("exec") else { return user.is_empty() };
+    let args = exec.get("args").and_then(Value::as_sequence);
+    let args: Vec<&str> = args.into_iter().flatten().filter_map(Value::as_str).collect();
+    user.len() == 1 && (args.starts_with(&["token", "--cluster-name"]) || args.contains(&id))
+}
+
+/// Whether another context reaches another cluster as the user of the entry.
+fn is_used_for_another_cluster(config: &Mapping, entry: &Entry) -> bool {
+    let contexts = config.get("contexts").and_then(Value::as_sequence);
+    contexts.into_iter().flatten().filter(|item| !is_named(item, &entry.context)).any(|item| {
+        let member = |name: &str| item.get("context").and_then(|context| context.get(name)?.as_str());
+        member("user") == Some(&entry.user) && member("cluster") != Some(&entry.cluster)
+    })
 }
 
 impl Exec {

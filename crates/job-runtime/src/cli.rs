@@ -13,6 +13,7 @@ use crate::Binary;
 use crate::duration;
 use crate::entry::Options;
 use crate::env;
+use crate::http::Roots;
 use chained_credentials::{Env, RoleSpec, RoleSpecError, Settings};
 use clap::error::ErrorKind;
 use clap::{Args, Command, CommandFactory, FromArgMatches, Parser, ValueEnum};
@@ -92,6 +93,15 @@ pub(crate) struct Common {
     )]
     allow_instance_metadata: bool,
 
+    /// Refuse profiles with a credential_process
+    ///
+    /// Whoever can write the config file can otherwise name a program to run.
+    #[arg(
+        id = "runtime.no-credential-process", long = "no-credential-process",
+        env = env::NO_CREDENTIAL_PROCESS, help_heading = "Credentials"
+    )]
+    no_credential_process: bool,
+
     /// Address to send every call to; else AWS_ENDPOINT_URL_<SERVICE>, AWS_ENDPOINT_URL, the profile's
     #[arg(
         id = "runtime.endpoint-url",
@@ -101,12 +111,27 @@ pub(crate) struct Common {
     )]
     endpoint_url: Option<String>,
 
+    /// Allow an STS endpoint with http: on another machine
+    ///
+    /// Tokens and session keys are then sent in clear text. Loopback and link-local addresses are always allowed.
+    #[arg(
+        id = "runtime.allow-http", long = "allow-http", env = env::ALLOW_HTTP, help_heading = "Credentials"
+    )]
+    allow_http: bool,
+
     /// PEM file of root certificates, added to those built in
     #[arg(
         id = "runtime.ca-bundle", long = "ca-bundle", value_name = "FILE", env = env::CA_BUNDLE,
         help_heading = "Credentials"
     )]
     ca_bundle: Option<PathBuf>,
+
+    /// Trust the certificates of --ca-bundle only, not the built-in ones and not the system's
+    #[arg(
+        id = "runtime.ca-bundle-only", long = "ca-bundle-only", env = env::CA_BUNDLE_ONLY,
+        help_heading = "Credentials"
+    )]
+    ca_bundle_only: bool,
 
     /// Start, print the id, exit 0
     #[arg(id = "runtime.no-wait", long = "no-wait", env = env::NO_WAIT, help_heading = WORK)]
@@ -346,6 +371,8 @@ impl Common {
             default_session_name,
             expect_account: self.expect_account.clone(),
             allow_instance_metadata: self.allow_instance_metadata,
+            allow_http: self.allow_http,
+            no_credential_process: self.no_credential_process,
         }
     }
 
@@ -376,9 +403,15 @@ impl Common {
         vars.extend(self.ca_bundle.as_ref().map(|file| (env::CA_BUNDLE, file.display().to_string())));
         vars.extend(self.role_session_name.clone().map(|name| (env::ROLE_SESSION_NAME, name)));
         vars.extend(self.expect_account.clone().map(|account| (env::EXPECT_ACCOUNT, account)));
-        if self.allow_instance_metadata {
-            vars.push((env::ALLOW_INSTANCE_METADATA, "true".to_owned()));
-        }
+        let flags = [
+            (env::ALLOW_INSTANCE_METADATA, self.allow_instance_metadata),
+            (env::ALLOW_HTTP, self.allow_http),
+            (env::NO_CREDENTIAL_PROCESS, self.no_credential_process),
+            (env::CA_BUNDLE_ONLY, self.ca_bundle_only),
+        ];
+        vars.extend(
+            flags.into_iter().filter(|(_, is_set)| *is_set).map(|(name, _)| (name, "true".to_owned())),
+        );
         vars
     }
 
@@ -398,9 +431,9 @@ impl Common {
         Plain::parse_from(["plain"]).common
     }
 
-    /// The PEM file to add to the built-in roots.
-    pub(crate) fn ca_bundle(&self) -> Option<&std::path::Path> {
-        self.ca_bundle.as_deref()
+    /// Which root certificates to trust beside those built in, or in place of them.
+    pub(crate) fn roots(&self) -> Roots {
+        Roots { bundle: self.ca_bundle.clone(), bundle_only: self.ca_bundle_only }
     }
 
     /// What the job learns, with its defaults.
@@ -467,10 +500,22 @@ pub(crate) fn parse<C: Options>(
 /// Where the last word of a refused command line goes: clap stops at the first mistake, so that the option may
 /// stand behind it unseen.
 pub(crate) fn termination_log(args: &[OsString], vars: &Env) -> Option<PathBuf> {
+    unparsed("--termination-log", args).or_else(|| vars.get(env::TERMINATION_LOG)).map(PathBuf::from)
+}
+
+/// How long reading the command line may take, with the files that it names. What is wrong with the option is found by
+/// the parser.
+pub(crate) fn timeout(binary: &Binary, args: &[OsString], vars: &Env) -> Duration {
+    let given = unparsed("--timeout", args).or_else(|| vars.get(env::TIMEOUT));
+    duration::parse_positive(given.unwrap_or(binary.default_timeout)).unwrap_or(Duration::MAX)
+}
+
+/// The value of an option of a command line that has not been parsed.
+fn unparsed<'a>(option: &str, args: &'a [OsString]) -> Option<&'a str> {
     let mut args = args.iter().filter_map(|arg| arg.to_str());
-    let option = args.find_map(|arg| arg.strip_prefix("--termination-log"));
-    let given = option.and_then(|rest| rest.strip_prefix('=').or_else(|| args.next()));
-    given.or_else(|| vars.get(env::TERMINATION_LOG)).map(PathBuf::from)
+    let rest = args
+        .find_map(|arg| arg.strip_prefix(option).filter(|rest| rest.is_empty() || rest.starts_with('=')))?;
+    rest.strip_prefix('=').or_else(|| args.next())
 }
 
 /// As [`RoleSpec`] reads it. Of what is refused only keys are quoted: an external id is half a secret.

@@ -115,7 +115,7 @@ impl Context {
     /// # Errors
     /// Whatever is wrong with the configuration.
     pub async fn plan(&self, profile: Option<&str>) -> Result<Chain, PlanError> {
-        self.origin.plan(profile).await
+        self.origin.plan(profile, self.deadline()).await
     }
 
     /// With what another process of this program takes the same credentials as this one.

@@ -124,7 +124,7 @@ pub fn main<C: Options, E: Failure>(
         }
     };
     let line = Line { binary, blank, args, vars };
-    let exit = match runtime.block_on(listen::<C>(&line)) {
+    let exit = match runtime.block_on(listen::<C>(&line, started)) {
         Err(end) => end_unread(end, &binary, &console, &line.args, &line.vars),
         Ok((_, Err(answer))) => answer_usage(&binary, &answer, &line.args, &line.vars),
         Ok((signals, Ok(Parsed { common, request }))) => {
@@ -156,10 +156,14 @@ struct Line {
 
 /// Puts the handlers of signals in place and reads the command line under their watch: a binary's own options may
 /// read a file or standard input, and wait there for as long as the other side likes.
-async fn listen<C: Options>(line: &Line) -> Result<(Signals, Result<Parsed<C::Request>, clap::Error>), End> {
+async fn listen<C: Options>(
+    line: &Line,
+    started: Instant,
+) -> Result<(Signals, Result<Parsed<C::Request>, clap::Error>), End> {
     let mut signals = Signals::install()
         .map_err(|err| End::error(Exit::Internal, format!("could not listen for signals: {err}")))?;
     let Line { binary, blank, args, vars } = line.clone();
+    let deadline = context::deadline(started, cli::timeout(&binary, &args, &vars));
     let parsing = tokio::task::spawn_blocking(move || {
         let mut command = cli::with_exit_codes(cli::command::<C>(&binary, &blank, &vars));
         cli::parse::<C>(&mut command, &args, &vars)
@@ -167,6 +171,10 @@ async fn listen<C: Options>(line: &Line) -> Result<(Signals, Result<Parsed<C::Re
     tokio::select! {
         biased;
         exit = signals.next() => Err(End::interrupted(exit)),
+        () = sleep_until(deadline) => {
+            let problem = "reading the options and the files that they name took longer than --timeout";
+            Err(End::error(Exit::Unavailable, problem))
+        }
         parsed = parsing => match parsed {
             Ok(parsed) => Ok((signals, parsed)),
             Err(_) => Err(End::error(Exit::Internal, "a defect of this program: it broke on its own options")),
@@ -213,13 +221,13 @@ async fn begin(setup: Setup) -> Result<Context, End> {
     let Setup { binary, common, credentials, vars, started, console, last_word } = setup;
     let running = common.running();
     let origin = Origin { binary, common, vars };
+    let deadline = context::deadline(started, running.timeout);
     let chain = match credentials {
         Credentials::None => None,
-        Credentials::Walked => Some(origin.plan(None).await.map_err(|err| End::failure(&err))?),
+        Credentials::Walked => Some(origin.plan(None, deadline).await.map_err(|err| End::failure(&err))?),
     };
     let identity = match &chain {
         Some(chain) => {
-            let deadline = context::deadline(started, running.timeout);
             tokio::select! {
                 identity = chain.walk() => identity.map_err(|err| {
                     let request_id = err.request_id().map(str::to_owned);

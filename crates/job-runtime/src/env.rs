@@ -11,6 +11,12 @@ pub(crate) const ROLE_SESSION_NAME: &str = "AWS_ROLE_SESSION_NAME";
 pub(crate) const EXPECT_ACCOUNT: &str = "EXPECT_ACCOUNT";
 /// Whether instance metadata may be asked (twin of `--allow-instance-metadata`).
 pub(crate) const ALLOW_INSTANCE_METADATA: &str = "ALLOW_INSTANCE_METADATA";
+/// Whether STS may be called in clear text over a network (twin of `--allow-http`).
+pub(crate) const ALLOW_HTTP: &str = "ALLOW_HTTP";
+/// Whether profiles may not name a program to run (twin of `--no-credential-process`).
+pub(crate) const NO_CREDENTIAL_PROCESS: &str = "NO_CREDENTIAL_PROCESS";
+/// Whether the CA bundle is all that is trusted (twin of `--ca-bundle-only`).
+pub(crate) const CA_BUNDLE_ONLY: &str = "CA_BUNDLE_ONLY";
 /// PEM file of further root certificates (twin of `--ca-bundle`).
 pub(crate) const CA_BUNDLE: &str = "AWS_CA_BUNDLE";
 /// PEM file of the system's root certificates, where it is not in its usual place.

@@ -11,6 +11,7 @@ mod proxy;
 mod tls;
 mod wire_error;
 
+pub(crate) use tls::Roots;
 pub use tls::add_bundle;
 pub(crate) use wire_error::{WireError, find};
 
@@ -31,7 +32,7 @@ use chained_credentials::Env;
 use hyper_util::client::legacy::connect::{CaptureConnection, HttpInfo, capture_connection};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,9 @@ pub(crate) enum HttpConfigError {
     /// The bundle of `AWS_CA_BUNDLE` or `--ca-bundle` cannot be read.
     #[error("could not read the CA bundle {}: {problem}", path.display())]
     Bundle { path: PathBuf, problem: String },
+    /// Only the bundle is to be trusted, and there is none.
+    #[error("--ca-bundle-only (CA_BUNDLE_ONLY) needs a --ca-bundle or AWS_CA_BUNDLE")]
+    NoBundle,
     /// A proxy variable. Its value is not shown, since it may hold a password.
     #[error("{name} {problem}")]
     Proxy { name: &'static str, problem: &'static str },
@@ -62,8 +66,8 @@ impl Network {
     ///
     /// # Errors
     /// A bundle without readable certificates, or a proxy that cannot be used.
-    pub(crate) fn new(ca_bundle: Option<&Path>, vars: &Env) -> Result<Self, HttpConfigError> {
-        let tls = Arc::new(Tls::new(ca_bundle, vars)?);
+    pub(crate) async fn new(roots: &Roots, vars: &Env) -> Result<Self, HttpConfigError> {
+        let tls = Arc::new(Tls::new(roots, vars).await?);
         let proxies = Proxies::new(vars)?.map(Arc::new);
         Ok(Self { tls, proxies })
     }

@@ -66,6 +66,7 @@ pub mod env;
 mod error;
 mod exit;
 mod expect;
+pub mod file;
 mod http;
 pub mod input;
 mod interrupted;

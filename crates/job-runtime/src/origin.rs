@@ -10,6 +10,7 @@ use crate::http::Network;
 use crate::report;
 use aws_smithy_types::retry::RetryConfig;
 use chained_credentials::{Chain, ChainSpec, Env, Transport, env as aws};
+use tokio::time::{Instant, timeout_at};
 
 /// Attempts of a read, the first included. The SDK waits up to 1 s and up to 2 s between them.
 const READ_ATTEMPTS: u32 = 3;
@@ -22,18 +23,21 @@ const PATHS: [&str; 3] = [aws::CONFIG_FILE, aws::SHARED_CREDENTIALS_FILE, env::C
 
 /// A chain that cannot be planned: a profile, a file, a variable, a bundle. Nothing was sent.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct PlanError(String);
+#[error("{text}")]
+pub struct PlanError {
+    text: String,
+    exit: Exit,
+}
 
 impl PlanError {
     fn new(error: &(dyn std::error::Error + 'static)) -> Self {
-        Self(report::with_sources(error))
+        Self { text: report::with_sources(error), exit: Exit::Config }
     }
 }
 
 impl Failure for PlanError {
     fn exit(&self) -> Exit {
-        Exit::Config
+        self.exit
     }
 }
 
@@ -55,8 +59,16 @@ pub(crate) struct Origin {
 }
 
 impl Origin {
-    /// Plans the chain of the options, or that of another profile, and its way to the network; nothing is sent.
-    pub(crate) async fn plan(&self, profile: Option<&str>) -> Result<Chain, PlanError> {
+    /// Plans the chain of the options, or that of another profile, and its way to the network; nothing is sent. A file that
+    /// it reads may be a pipe, or on a mount that hangs.
+    pub(crate) async fn plan(&self, profile: Option<&str>, deadline: Instant) -> Result<Chain, PlanError> {
+        timeout_at(deadline, self.plan_without_limit(profile)).await.unwrap_or_else(|_| {
+            let text = "reading the configuration of the credentials took longer than --timeout".to_owned();
+            Err(PlanError { text, exit: Exit::Unavailable })
+        })
+    }
+
+    async fn plan_without_limit(&self, profile: Option<&str>) -> Result<Chain, PlanError> {
         let Self { binary, common, vars } = self;
         let running = common.running();
         let session_name = context::default_session_name(binary.name, running.key.as_deref(), vars);
@@ -65,10 +77,13 @@ impl Origin {
             settings.profile = Some(profile.to_owned());
         }
         let spec = ChainSpec::resolve(&settings, vars).await.map_err(|err| PlanError::new(&err))?;
-        let network = Network::new(common.ca_bundle(), vars).map_err(|err| PlanError::new(&err))?;
+        let network = Network::new(&common.roots(), vars).await.map_err(|err| PlanError::new(&err))?;
         tracing::info!(chain = spec.describe(), "credentials");
         for note in spec.notes() {
             tracing::info!("{note}");
+        }
+        for warning in spec.warnings() {
+            tracing::warn!("{warning}");
         }
         let transport = Transport {
             http: network.client(),

@@ -3,6 +3,7 @@
 use crate::context::Remote;
 use crate::error::Failure;
 use crate::exit::Exit;
+use crate::file;
 use crate::telemetry::Log;
 use serde::Serialize;
 use serde_json::Value;
@@ -172,6 +173,8 @@ pub(crate) fn finish(mut end: End, log: &Log, last_word: &LastWord) -> ExitCode 
         // The work was done: to do it again is not for a Job's retry to decide.
         end = End::error(Exit::Unknown, format!("could not write the result to stdout: {err}"));
     }
+    // Before the last line of the log, which stays the last one.
+    last_word.write(&end);
     let message = last_word.message(&end);
     if let Some(error) = &end.error {
         log.last_error(error, message.fields());
@@ -179,7 +182,6 @@ pub(crate) fn finish(mut end: End, log: &Log, last_word: &LastWord) -> ExitCode 
         let Message { outcome, duration_seconds, .. } = message;
         tracing::info!(outcome, duration_seconds, "the run has ended");
     }
-    last_word.write(&end);
     ExitCode::from(end.code())
 }
 
@@ -227,11 +229,11 @@ impl LastWord {
         self.lock().clone()
     }
 
-    /// Writes the message. A failure to do so changes nothing else.
+    /// Writes the message. A failure to do so is logged and changes nothing else.
     pub(crate) fn write(&self, end: &End) {
         let Some(path) = &self.path else { return };
-        if let Err(err) = std::fs::write(path, self.message(end).render()) {
-            tracing::debug!(path = %path.display(), error = %err, "could not write the termination message");
+        if let Err(err) = file::write_at_once(path, self.message(end).render().as_bytes()) {
+            tracing::warn!(path = %path.display(), error = %err, "termination message not written");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use crate::Failure;
 use crate::exit::Exit;
+use crate::file;
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileTypeExt as _;
@@ -63,7 +64,8 @@ impl Sink {
         Self::new("stdout".to_owned(), Box::new(io::stdout()))
     }
 
-    /// A file. A named pipe is opened with the first write, because that waits for a reader.
+    /// A file; a new one is its owner's alone. A named pipe is opened with the first write, because that waits for a
+    /// reader.
     ///
     /// # Errors
     /// It cannot be opened for writing.
@@ -73,12 +75,12 @@ impl Sink {
             let pipe = Pipe { path: path.to_owned(), file: None };
             return Ok(Self::new(path.display().to_string(), Box::new(pipe)));
         }
-        let mut options = File::options();
-        options.write(true).create(true).truncate(false);
         let out: Box<dyn Write + Send> = match open {
-            Open::Replace => Box::new(Fresh { file: options.open(path).map_err(failed)?, emptied: false }),
+            Open::Replace => {
+                Box::new(Fresh { file: file::open(path, false).map_err(failed)?, emptied: false })
+            }
             Open::Append => {
-                let mut file = options.read(true).open(path).map_err(failed)?;
+                let mut file = file::open(path, true).map_err(failed)?;
                 drop_torn_line(&mut file).map_err(failed)?;
                 Box::new(file)
             }

@@ -89,7 +89,7 @@ pub struct Cli {
     log_tail: bool,
 
     /// Write the answer to this file; stdout then gets what is known about it
-    #[arg(long, env = "LAMBDA_OUTPUT_FILE", value_name = "FILE")]
+    #[arg(long, env = "LAMBDA_OUTPUT_FILE", value_name = "FILE", value_parser = job_runtime::file::destination)]
     output_file: Option<PathBuf>,
 
     /// Hand the answer on while the function still writes it (response streaming)

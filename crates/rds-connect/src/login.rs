@@ -173,12 +173,12 @@ impl<'a> Logins<'a> {
             Auth::Password(password) => Ok(Found { password: password.clone(), ..Found::default() }),
             Auth::PasswordFile(path) => {
                 let failed = |error| Error::PasswordFile { path: path.clone(), source: error };
-                let password = read_line(path).map_err(failed)?;
+                let password = read_line(path).await.map_err(failed)?;
                 Ok(Found { password: Some(Password::new(password)), ..Found::default() })
             }
             Auth::Folder { path, keys } => {
                 let failed = |problem| Error::Folder { path: path.clone(), problem };
-                keys.in_folder(path).map_err(failed)
+                keys.in_folder(path).await.map_err(failed)
             }
             Auth::Secret(secret) => {
                 // Held while it is fetched, so that many sessions fetch it once.

@@ -1,12 +1,17 @@
 //! User, password and address from outside: a secret of Secrets Manager, the files that External Secrets mounts.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
 use std::io;
 use std::path::Path;
 
+use job_runtime::file::{off_the_thread, read_regular_text};
 use serde_json::{Map, Value};
 use zeroize::Zeroizing;
+
+/// The longest file of a secret; Kubernetes allows no longer one.
+const LONGEST: usize = 1024 * 1024;
 
 /// A password or a token. Never shown, and overwritten in memory when it is dropped.
 #[derive(Clone, PartialEq, Eq)]
@@ -98,13 +103,22 @@ impl Keys {
     ///
     /// # Errors
     /// A file that cannot be read, no file for the password, or a port that is none.
-    pub(crate) fn in_folder(&self, folder: &Path) -> Result<Found, String> {
-        fs::read_dir(folder).map_err(|error| error.to_string())?;
-        let found = self.find(|key| match read_line(&folder.join(key)) {
-            Ok(text) => Ok(Some(text)),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
-            Err(error) => Err(format!("its file {key} cannot be read: {error}")),
-        })?;
+    pub(crate) async fn in_folder(&self, folder: &Path) -> Result<Found, String> {
+        let directory = folder.to_owned();
+        let listed = off_the_thread(move || fs::read_dir(directory).map(drop));
+        listed.await.map_err(|error| error.to_string())?;
+        let mut texts = BTreeMap::new();
+        for key in [&self.user, &self.password, &self.host, &self.port, &self.database].into_iter().flatten()
+        {
+            match read_line(&folder.join(key)).await {
+                Ok(text) => {
+                    texts.insert(key.as_str(), text);
+                }
+                Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                Err(error) => return Err(format!("its file {key} cannot be read: {error}")),
+            }
+        }
+        let found = self.find(|key| Ok(texts.get(key).cloned()))?;
         if found.password.is_none() {
             return Err(format!("it has no file for the password (looked for {})", self.password.join(", ")));
         }
@@ -141,8 +155,8 @@ impl Keys {
 ///
 /// # Errors
 /// It cannot be read, or is no text.
-pub(crate) fn read_line(path: &Path) -> io::Result<String> {
-    let text = Zeroizing::new(fs::read_to_string(path)?);
+pub(crate) async fn read_line(path: &Path) -> io::Result<String> {
+    let text = Zeroizing::new(read_regular_text(path, LONGEST).await?);
     if text.contains('\0') {
         return Err(io::Error::new(io::ErrorKind::InvalidData, "it has a zero byte in it: it is no text"));
     }
@@ -205,22 +219,23 @@ mod tests {
         assert_eq!(format!("{:?}", Password::new("s3cret".to_owned())), "Password(…)");
     }
 
-    #[test]
-    fn a_mounted_secret_is_a_file_for_each_key() {
+    #[tokio::test]
+    async fn a_mounted_secret_is_a_file_for_each_key() {
         let folder = tempfile::tempdir().unwrap();
         let keys = Keys::default();
         let write = |name: &str, text: &str| fs::write(folder.path().join(name), text).unwrap();
         write("username", "jane\n");
-        assert!(keys.in_folder(folder.path()).unwrap_err().contains("no file for the password"));
+        assert!(keys.in_folder(folder.path()).await.unwrap_err().contains("no file for the password"));
         write("password", "s3cret ");
-        assert_eq!(keys.in_folder(folder.path()), Ok(found("jane", "s3cret ")));
+        assert_eq!(keys.in_folder(folder.path()).await, Ok(found("jane", "s3cret ")));
         write("username", "j\0a\0");
         assert!(
             keys.in_folder(folder.path())
+                .await
                 .unwrap_err()
                 .contains("its file username cannot be read: it has a zero byte")
         );
-        assert!(keys.in_folder(Path::new("/nowhere")).unwrap_err().contains("No such file"));
+        assert!(keys.in_folder(Path::new("/nowhere")).await.unwrap_err().contains("No such file"));
     }
 
     proptest::proptest! {

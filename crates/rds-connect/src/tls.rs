@@ -231,7 +231,10 @@ fn on(time: UnixTime) -> Option<String> {
 
 /// Adds the roots of a PEM file; at least one.
 fn add_file(roots: &mut RootCertStore, path: &Path) -> Result<(), String> {
-    job_runtime::add_bundle(roots, path)
+    // Read on the thread of the runtime, which must not wait for the writer of a pipe.
+    let readable = job_runtime::file::check_regular(path).map_err(|error| error.to_string());
+    readable
+        .and_then(|()| job_runtime::add_bundle(roots, path))
         .map_err(|problem| format!("could not read the roots in {}: {problem}", path.display()))
 }
 

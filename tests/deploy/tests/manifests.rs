@@ -323,6 +323,8 @@ fn a_network_policy_closes_a_pod_that_listens() {
 fn no_component_is_lost() {
     let traces = [
         ("hardening", "readOnlyRootFilesystem: true"),
+        ("hardening", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"),
+        ("hardening", "NO_CREDENTIAL_PROCESS"),
         ("failure-policy", "action: FailJob"),
         ("failure-policy-without-key", "operator: NotIn"),
         ("failure-policy-per-index", "action: FailIndex"),

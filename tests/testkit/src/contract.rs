@@ -1,5 +1,6 @@
 //! The promises that every binary of this workspace keeps; declared by [`contract!`](crate::contract!).
 
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::time::Duration;
 
 use sandbox::{Fault, FaultKind};
@@ -333,4 +334,102 @@ fn spoil(site: &Site, fault: Fault) {
 #[allow(clippy::disallowed_methods)] // another clock's second has to pass
 fn wait_past_second() {
     std::thread::sleep(Duration::from_millis(1100));
+}
+
+/// Makes a named pipe that no process ever writes to.
+fn silent_pipe(site: &Site, name: &str) -> String {
+    let path = site.path(name);
+    let made = std::process::Command::new("mkfifo").arg(&path).status().expect("mkfifo runs");
+    assert!(made.success());
+    path.display().to_string()
+}
+
+/// Opening a named pipe waits for its writer: a token is asked for in a regular file, and refused otherwise.
+pub fn a_pipe_in_place_of_a_token_file_is_refused(subject: &Subject<'_>) {
+    let site = subject.site();
+    std::fs::remove_file(site.path("token")).expect("the token is there");
+    silent_pipe(&site, "token");
+    let outcome = subject.run(&site, &[]);
+    outcome.assert_exit(78).assert_says("web_identity_token_file").assert_says("is not a regular file");
+    assert_nothing_sent(&site);
+
+    let site = subject.site_in(&crate::Worlds::pod_identity()).with_pod_identity();
+    let pipe = silent_pipe(&site, "token-pipe");
+    let site = site.env("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", pipe);
+    let outcome = subject.run(&site, &[]);
+    outcome
+        .assert_exit(78)
+        .assert_says("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE")
+        .assert_says("is not a regular file");
+}
+
+/// A config file or a CA bundle may come from a pipe of the shell. One that never comes ends with `--timeout` or a signal.
+pub fn a_configuration_file_that_blocks_does_not_block_the_signals(subject: &Subject<'_>) {
+    for variable in ["AWS_CONFIG_FILE", "AWS_CA_BUNDLE"] {
+        let site = subject.site();
+        let pipe = silent_pipe(&site, "pipe");
+        let site = site.env(variable, pipe).env("JOB_TIMEOUT", "500ms");
+        subject.run(&site, &[]).assert_exit(75);
+        let site = site.without("JOB_TIMEOUT");
+        let running = site.start(subject.args);
+        let writer = wait_for_reader(&site.path("pipe"));
+        running.signal(Signal::TERM);
+        let outcome = running.finish();
+        drop(writer);
+        outcome.assert_exit(143);
+        assert!(outcome.elapsed < Duration::from_secs(5), "{variable}: {:?}", outcome.elapsed);
+        assert_nothing_sent(&site);
+    }
+}
+
+/// Waits until a process reads the pipe, and returns the other end, on which nothing comes for as long as it is held.
+#[allow(clippy::disallowed_methods)] // the test waits for a process; there is no clock to pause
+fn wait_for_reader(pipe: &std::path::Path) -> std::fs::File {
+    let nonblocking = i32::try_from(rustix::fs::OFlags::NONBLOCK.bits()).expect("a flag");
+    for _ in 0..2000 {
+        // Without a reader a pipe cannot be opened like this.
+        if let Ok(file) = std::fs::File::options().write(true).custom_flags(nonblocking).open(pipe) {
+            return file;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    panic!("no process reads {}", pipe.display());
+}
+
+/// A pipe without a reader, a directory, a place that is not there: logged, and the exit stays what it was.
+pub fn a_termination_log_that_cannot_be_written_is_logged(subject: &Subject<'_>) {
+    let site = subject.site();
+    let pipe = silent_pipe(&site, "pipe");
+    let directory = site.path("").display().to_string();
+    for path in [pipe.as_str(), &directory, "/nowhere/at/all"] {
+        let outcome = subject.run(&site, &["--termination-log", path]);
+        assert_eq!(outcome.code, 0, "{}", outcome.stderr);
+        outcome.assert_says("termination message").assert_says(path.trim_end_matches('/'));
+    }
+    // What the kubelet or a log collector reads is not for every user of the machine.
+    subject.run(&site, &[]).assert_exit(0);
+    let mode = std::fs::metadata(site.path("termination-log")).expect("it was written").permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+}
+
+/// As root, a link that another user has put there does not lead to a file of someone else.
+pub fn a_termination_log_is_not_written_through_the_link_of_another_user(subject: &Subject<'_>) {
+    let site = subject.site();
+    let theirs = site.write("precious", "kept");
+    let link = site.path("link");
+    std::os::unix::fs::symlink(&theirs, &link).expect("a link");
+    let path = link.display().to_string();
+    // Both of one owner: followed.
+    assert_eq!(subject.run(&site, &["--termination-log", &path]).code, 0);
+    assert_ne!(std::fs::read_to_string(&theirs).expect("it is there"), "kept");
+
+    if !rustix::process::geteuid().is_root() {
+        return;
+    }
+    std::fs::write(&theirs, "kept").expect("it is there");
+    std::os::unix::fs::lchown(&link, Some(65532), Some(65532)).expect("root may");
+    let outcome = subject.run(&site, &["--termination-log", &path]);
+    assert_eq!(outcome.code, 0);
+    outcome.assert_says("termination message").assert_says("another owner");
+    assert_eq!(std::fs::read_to_string(&theirs).expect("it is there"), "kept");
 }

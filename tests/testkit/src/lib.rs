@@ -80,6 +80,10 @@ macro_rules! contract {
                 no_secret_is_told_at_any_level
                 the_resolved_chain_is_logged
                 credentials_of_the_container_are_never_fetched_through_a_proxy
+                a_pipe_in_place_of_a_token_file_is_refused
+                a_configuration_file_that_blocks_does_not_block_the_signals
+                a_termination_log_that_cannot_be_written_is_logged
+                a_termination_log_is_not_written_through_the_link_of_another_user
             );
         }
     };

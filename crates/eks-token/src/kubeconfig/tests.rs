@@ -4,6 +4,7 @@ const ARN: &str = "arn:aws:eks:us-east-2:222222222222:cluster/target";
 
 fn entry() -> Entry {
     Entry {
+        id: "target".to_owned(),
         cluster: ARN.to_owned(),
         server: "https://k8s.example".to_owned(),
         authority: "Q0E=".to_owned(),
@@ -86,7 +87,7 @@ users:
 - name: other
   user: {token: '0123', username: 'no'}
 - name: target
-  user: {token: old}
+  user: {exec: {command: aws, args: [eks, get-token, --cluster-name, target]}}
 current-context: other
 extensions: [{name: kept}]
 ";
@@ -140,9 +141,35 @@ fn what_is_no_kubeconfig_is_refused_without_a_word_of_it() {
         ("contexts: [{name: target, context: hush}]", "the context `target` is no mapping"),
         ("token: hush\ntoken: hush", "it is no YAML"),
     ] {
-        let refused = merge(text, &entry()).unwrap_err();
+        let Refusal::NotAKubeconfig(refused) = merge(text, &entry()).unwrap_err() else { panic!("{text}") };
         assert!(refused.contains(problem) && !refused.contains("hush"), "{text}: {refused}");
     }
+}
+
+/// Its credentials would be lost for good.
+#[test]
+fn a_user_is_changed_where_it_gets_tokens_of_the_cluster() {
+    let exec = |args: &str| format!("{{exec: {{command: x, args: [{args}]}}}}");
+    for (user, is_changed) in [
+        ("{}".to_owned(), true),
+        (exec("token, --cluster-name, other"), true),
+        (exec("eks, get-token, --cluster-name, target"), true),
+        (exec("token, -i, target"), true),
+        (exec("eks, get-token, --cluster-name, other"), false),
+        (exec(""), false),
+        ("{token: hush}".to_owned(), false),
+        ("{token: hush, exec: {args: [token, --cluster-name, target]}}".to_owned(), false),
+    ] {
+        let before = format!("users: [{{name: target, user: {user}}}]");
+        let expected = (!is_changed).then_some(Refusal::UserOfAnotherTool);
+        assert_eq!(merge(&before, &entry()).err(), expected, "{user}");
+    }
+    // Another context reaches another cluster as this user.
+    let (mine, _) = merge("", &entry()).unwrap();
+    let shared = mine.replace("contexts:\n", "contexts:\n- {name: b, context: {cluster: b, user: target}}\n");
+    assert_eq!(merge(&shared, &entry()).err(), Some(Refusal::UserOfAnotherTool));
+    let same = shared.replace("cluster: b,", &format!("cluster: '{ARN}',"));
+    assert!(merge(&same, &entry()).is_ok());
 }
 
 #[test]
@@ -198,7 +225,10 @@ proptest::proptest! {
                 assert!(has_cluster(&after, ARN), "{after}");
                 assert_eq!(merge(&after, &entry()), Ok((after, false)));
             }
-            Err(error) => assert!(!error.contains("hush") && !error.contains('\n'), "{error:?}"),
+            Err(Refusal::NotAKubeconfig(error)) => {
+                assert!(!error.contains("hush") && !error.contains('\n'), "{error:?}");
+            }
+            Err(Refusal::UserOfAnotherTool) => assert!(before.contains("target"), "{before}"),
         }
     }
 }

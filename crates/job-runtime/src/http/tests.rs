@@ -5,6 +5,7 @@ use crate::env;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponentsBuilder;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
 use std::io::Write as _;
+use std::path::Path;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
@@ -35,8 +36,9 @@ async fn quick(client: &SharedHttpClient, url: &str) -> Result<(u16, String), Co
     get(client, url, Duration::from_secs(5)).await
 }
 
-fn client(bundle: Option<&Path>, vars: &[(&str, &str)]) -> SharedHttpClient {
-    Network::new(bundle, &vars.iter().copied().collect()).unwrap().client()
+async fn client(bundle: Option<&Path>, vars: &[(&str, &str)]) -> SharedHttpClient {
+    let roots = Roots { bundle: bundle.map(Path::to_owned), bundle_only: false };
+    Network::new(&roots, &vars.iter().copied().collect()).await.unwrap().client()
 }
 
 fn wire(err: &ConnectorError) -> &WireError {
@@ -100,7 +102,7 @@ async fn requests_share_a_connection() {
         }
     })
     .await;
-    let client = client(None, &[]);
+    let client = client(None, &[]).await;
     for number in ["1", "2", "3"] {
         let answer = quick(&client, &format!("http://127.0.0.1:{port}/")).await.unwrap();
         assert_eq!(answer, (200, number.to_owned()));
@@ -115,7 +117,7 @@ async fn a_connection_that_went_away_loses_no_request() {
         stream.write_all(OK.as_bytes()).await.unwrap();
     })
     .await;
-    let client = client(None, &[]);
+    let client = client(None, &[]).await;
     for _ in 0..20 {
         let answer = quick(&client, &format!("http://127.0.0.1:{port}/")).await.unwrap();
         assert_eq!(answer, (200, "ok".to_owned()));
@@ -125,7 +127,7 @@ async fn a_connection_that_went_away_loses_no_request() {
 #[tokio::test]
 async fn nobody_listens() {
     let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap().port();
-    let err = quick(&client(None, &[]), &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+    let err = quick(&client(None, &[]).await, &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
     assert!(!wire(&err).was_sent());
     assert!(err.is_io());
     let text = wire(&err).to_string();
@@ -134,7 +136,7 @@ async fn nobody_listens() {
 
 #[tokio::test]
 async fn a_name_that_is_none() {
-    let err = quick(&client(None, &[]), "http://no-such-host.invalid/").await.unwrap_err();
+    let err = quick(&client(None, &[]).await, "http://no-such-host.invalid/").await.unwrap_err();
     assert!(!wire(&err).was_sent());
     assert!(
         wire(&err).to_string().contains("could not connect to no-such-host.invalid:80"),
@@ -150,7 +152,7 @@ async fn reset_after_the_request() {
         reset(stream);
     })
     .await;
-    let err = quick(&client(None, &[]), &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+    let err = quick(&client(None, &[]).await, &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
     assert!(wire(&err).was_sent());
     assert!(wire(&err).to_string().contains("broke before an answer came"), "{}", wire(&err));
 }
@@ -163,7 +165,7 @@ async fn garbage_and_silence_came_after_the_request() {
             stream.write_all(answer.as_bytes()).await.unwrap();
         })
         .await;
-        let err = quick(&client(None, &[]), &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
+        let err = quick(&client(None, &[]).await, &format!("http://127.0.0.1:{port}/")).await.unwrap_err();
         assert!(wire(&err).was_sent(), "{}", wire(&err));
     }
 }
@@ -176,7 +178,7 @@ async fn no_answer_in_time() {
     })
     .await;
     let url = format!("http://127.0.0.1:{port}/");
-    let err = get(&client(None, &[]), &url, Duration::from_millis(100)).await.unwrap_err();
+    let err = get(&client(None, &[]).await, &url, Duration::from_millis(100)).await.unwrap_err();
     assert!(err.is_timeout() && wire(&err).was_sent());
     assert_eq!(wire(&err).to_string(), format!("127.0.0.1:{port} did not answer within 100ms"));
 }
@@ -193,7 +195,7 @@ async fn an_answer_that_stops_or_is_cut() {
         })
         .await;
         let url = format!("http://127.0.0.1:{port}/");
-        let err = get(&client(None, &[]), &url, Duration::from_millis(100)).await.unwrap_err();
+        let err = get(&client(None, &[]).await, &url, Duration::from_millis(100)).await.unwrap_err();
         let expected =
             if cut { "broke in the middle of the answer" } else { "stopped in the middle for 100ms" };
         assert!(wire(&err).was_sent() && wire(&err).to_string().contains(expected), "{}", wire(&err));
@@ -208,7 +210,7 @@ async fn the_connect_timeout_holds_for_the_handshake() {
         drop(stream);
     })
     .await;
-    let err = quick(&client(None, &[]), &format!("https://localhost:{port}/")).await.unwrap_err();
+    let err = quick(&client(None, &[]).await, &format!("https://localhost:{port}/")).await.unwrap_err();
     assert!(err.is_timeout() && !wire(&err).was_sent());
     assert_eq!(wire(&err).to_string(), format!("could not connect to localhost:{port} within 2s"));
 }
@@ -260,7 +262,7 @@ const NO_SYSTEM: (&str, &str) = (env::SSL_CERT_FILE, "/dev/null");
 async fn an_unknown_issuer_is_refused_and_says_what_to_do() {
     let tested = tls_server().await;
     let url = format!("https://localhost:{}/", tested.port);
-    let err = quick(&client(None, &[NO_SYSTEM]), &url).await.unwrap_err();
+    let err = quick(&client(None, &[NO_SYSTEM]).await, &url).await.unwrap_err();
     assert!(wire(&err).is_certificate() && !wire(&err).was_sent() && err.is_user());
     let text = wire(&err).to_string();
     assert!(text.contains(&format!("certificate of localhost:{}", tested.port)), "{text}");
@@ -273,16 +275,16 @@ async fn a_file_of_roots_that_cannot_be_read_is_told_where_it_matters() {
     let url = format!("https://localhost:{}/", tested.port);
     for (file, problem) in [
         ("/no/such/file.pem", "No such file or directory"),
-        ("/tmp", "Is a directory"),
-        ("/dev/null", "it holds no certificate"),
+        ("/tmp", "is a directory"),
+        ("/dev/null", "it is not a regular file"),
     ] {
-        let err = quick(&client(None, &[(env::SSL_CERT_FILE, file)]), &url).await.unwrap_err();
+        let err = quick(&client(None, &[(env::SSL_CERT_FILE, file)]).await, &url).await.unwrap_err();
         let text = wire(&err).to_string();
         let expected = format!("; SSL_CERT_FILE names {file}, which could not be used: {problem}");
         assert!(text.contains(&expected), "{text}");
     }
     // Another name is not a matter of roots.
-    let client = client(Some(tested.ca.path()), &[NO_SYSTEM]);
+    let client = client(Some(tested.ca.path()), &[NO_SYSTEM]).await;
     let err = quick(&client, &url.replace("localhost", "127.0.0.1")).await.unwrap_err();
     let text = wire(&err).to_string();
     assert!(!text.contains("SSL_CERT_FILE"), "{text}");
@@ -291,9 +293,26 @@ async fn a_file_of_roots_that_cannot_be_read_is_told_where_it_matters() {
 #[tokio::test]
 async fn a_bundle_is_added_to_the_roots() {
     let tested = tls_server().await;
-    let client = client(Some(tested.ca.path()), &[NO_SYSTEM]);
+    let client = client(Some(tested.ca.path()), &[NO_SYSTEM]).await;
     let answer = quick(&client, &format!("https://localhost:{}/", tested.port)).await.unwrap();
     assert_eq!(answer, (200, "ok".to_owned()));
+}
+
+/// A reviewer who pins the certificate of an inspecting proxy wants the public roots out.
+#[tokio::test]
+async fn only_the_bundle_is_trusted_where_the_user_says_so() {
+    let (tested, other) = (tls_server().await, tls_server().await);
+    let url = |port| format!("https://localhost:{port}/");
+    let roots = Roots { bundle: Some(tested.ca.path().to_owned()), bundle_only: true };
+    // The system's roots, which would vouch for the other server.
+    let vars: Env = [(env::SSL_CERT_FILE, other.ca.path().to_str().unwrap())].into_iter().collect();
+    let client = Network::new(&roots, &vars).await.unwrap().client();
+    assert_eq!(quick(&client, &url(tested.port)).await.unwrap().0, 200);
+    let err = quick(&client, &url(other.port)).await.unwrap_err();
+    assert!(wire(&err).is_certificate(), "{}", wire(&err));
+
+    let without = Network::new(&Roots { bundle: None, bundle_only: true }, &vars).await.unwrap_err();
+    assert!(without.to_string().contains("--ca-bundle"), "{without}");
 }
 
 #[tokio::test]
@@ -307,7 +326,7 @@ async fn a_bundle_may_hold_more_than_good_certificates() {
         )
         .unwrap();
     bundle.write_all(pem.replace('\n', "  \r\n").trim_end().as_bytes()).unwrap();
-    let client = client(Some(bundle.path()), &[NO_SYSTEM]);
+    let client = client(Some(bundle.path()), &[NO_SYSTEM]).await;
     let answer = quick(&client, &format!("https://localhost:{}/", tested.port)).await.unwrap();
     assert_eq!(answer, (200, "ok".to_owned()));
 }
@@ -316,7 +335,7 @@ async fn a_bundle_may_hold_more_than_good_certificates() {
 async fn the_systems_roots_are_tried_where_the_issuer_is_unknown() {
     let tested = tls_server().await;
     let file = tested.ca.path().to_str().unwrap();
-    let client = client(None, &[(env::SSL_CERT_FILE, file)]);
+    let client = client(None, &[(env::SSL_CERT_FILE, file)]).await;
     let answer = quick(&client, &format!("https://localhost:{}/", tested.port)).await.unwrap();
     assert_eq!(answer, (200, "ok".to_owned()));
 }
@@ -324,7 +343,7 @@ async fn the_systems_roots_are_tried_where_the_issuer_is_unknown() {
 #[tokio::test]
 async fn a_known_issuer_does_not_excuse_another_name() {
     let tested = tls_server().await;
-    let client = client(Some(tested.ca.path()), &[NO_SYSTEM]);
+    let client = client(Some(tested.ca.path()), &[NO_SYSTEM]).await;
     let err = quick(&client, &format!("https://127.0.0.1:{}/", tested.port)).await.unwrap_err();
     assert!(wire(&err).is_certificate(), "{}", wire(&err));
     assert!(!wire(&err).to_string().contains("AWS_CA_BUNDLE"), "{}", wire(&err));
@@ -333,12 +352,12 @@ async fn a_known_issuer_does_not_excuse_another_name() {
 #[tokio::test]
 async fn tls_to_a_server_without_it_was_not_sent() {
     let port = server(echo).await;
-    let err = quick(&client(None, &[]), &format!("https://localhost:{port}/")).await.unwrap_err();
+    let err = quick(&client(None, &[]).await, &format!("https://localhost:{port}/")).await.unwrap_err();
     assert!(!wire(&err).was_sent() && !wire(&err).is_certificate(), "{}", wire(&err));
 }
 
-#[test]
-fn a_bundle_that_holds_nothing_is_found_before_any_request() {
+#[tokio::test]
+async fn a_bundle_that_holds_nothing_is_found_before_any_request() {
     let mut text = tempfile::NamedTempFile::new().unwrap();
     text.write_all(b"hello").unwrap();
     let mut broken = tempfile::NamedTempFile::new().unwrap();
@@ -355,7 +374,8 @@ fn a_bundle_that_holds_nothing_is_found_before_any_request() {
         (cut.path(), "it is not PEM: its last certificate has no end"),
         (garbled.path(), "it is not PEM: a certificate in it is not base64"),
     ] {
-        let err = Network::new(Some(path), &Env::default()).unwrap_err().to_string();
+        let roots = Roots { bundle: Some(path.to_owned()), bundle_only: false };
+        let err = Network::new(&roots, &Env::default()).await.unwrap_err().to_string();
         assert!(
             err.starts_with(&format!("could not read the CA bundle {}: {problem}", path.display())),
             "{err}"
@@ -368,7 +388,7 @@ fn a_bundle_that_holds_nothing_is_found_before_any_request() {
 async fn a_plain_request_goes_to_the_proxy_as_a_whole_address() {
     let proxy = server(echo).await;
     let address = format!("http://user:pass@127.0.0.1:{proxy}");
-    let client = client(None, &[("HTTP_PROXY", &address), ("NO_PROXY", "direct.invalid")]);
+    let client = client(None, &[("HTTP_PROXY", &address), ("NO_PROXY", "direct.invalid")]).await;
     let (_, asked) = quick(&client, "http://glue.invalid/path").await.unwrap();
     assert!(asked.starts_with("GET http://glue.invalid/path HTTP/1.1\r\n"), "{asked}");
     assert!(asked.contains("proxy-authorization: Basic dXNlcjpwYXNz\r\n"), "{asked}");
@@ -381,7 +401,7 @@ async fn a_plain_request_goes_to_the_proxy_as_a_whole_address() {
 async fn agents_on_this_machine_are_asked_without_the_proxy() {
     let agent = server(echo).await;
     let vars = [("HTTP_PROXY", "http://127.0.0.1:1"), ("ALL_PROXY", "http://127.0.0.1:1")];
-    let network = Network::new(None, &vars.into_iter().collect()).unwrap();
+    let network = Network::new(&Roots::default(), &vars.into_iter().collect()).await.unwrap();
     let connector = network.direct(Duration::from_secs(2), Duration::from_secs(2));
     let request = http::Request::builder().uri(format!("http://127.0.0.1:{agent}/creds"));
     let request = HttpRequest::try_from(request.body(SdkBody::empty()).unwrap()).unwrap();
@@ -414,7 +434,7 @@ async fn tls_goes_through_a_tunnel() {
     let tested = tls_server().await;
     let proxy = connect_proxy("HTTP/1.1 200 Connection established\r\n\r\n").await;
     let address = format!("http://user:pass@127.0.0.1:{proxy}");
-    let client = client(Some(tested.ca.path()), &[NO_SYSTEM, ("HTTPS_PROXY", &address)]);
+    let client = client(Some(tested.ca.path()), &[NO_SYSTEM, ("HTTPS_PROXY", &address)]).await;
     let answer = quick(&client, &format!("https://localhost:{}/", tested.port)).await.unwrap();
     assert_eq!(answer, (200, "ok".to_owned()));
 }
@@ -427,7 +447,7 @@ async fn a_tunnel_that_is_refused_sent_nothing() {
     ] {
         let proxy = connect_proxy(answer).await;
         let address = format!("http://user:secret@127.0.0.1:{proxy}");
-        let client = client(None, &[("HTTPS_PROXY", &address)]);
+        let client = client(None, &[("HTTPS_PROXY", &address)]).await;
         let err = quick(&client, "https://glue.invalid/").await.unwrap_err();
         let text = wire(&err).to_string();
         assert!(!wire(&err).was_sent());

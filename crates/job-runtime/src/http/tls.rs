@@ -4,6 +4,7 @@ use super::HttpConfigError;
 use super::pem::Certificates;
 use crate::env;
 use chained_credentials::Env;
+use chained_credentials::file::check_regular;
 use rustls::client::WebPkiServerVerifier;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring};
@@ -11,11 +12,21 @@ use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use tokio::task::spawn_blocking;
 
 /// Where distributions keep the roots of the system in one file: Debian and Alpine, Red Hat and Amazon
 /// Linux, others.
 const SYSTEM_BUNDLES: [&str; 3] =
     ["/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"];
+
+/// Which root certificates a user wants.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Roots {
+    /// A PEM file.
+    pub(crate) bundle: Option<PathBuf>,
+    /// Whether it is all that is trusted.
+    pub(crate) bundle_only: bool,
+}
 
 /// The TLS configuration of all connections, made when the first one needs it.
 #[derive(Debug)]
@@ -30,21 +41,36 @@ pub(super) struct Tls {
 }
 
 impl Tls {
-    /// Reads the user's bundle, so that a mistake there is found before any request.
+    /// Reads the user's bundle, so that a mistake there is found before any request. It may come from a pipe.
     ///
     /// # Errors
     /// The bundle cannot be read, or holds no certificate.
-    pub(super) fn new(bundle: Option<&Path>, vars: &Env) -> Result<Self, HttpConfigError> {
-        let mut roots = RootCertStore { roots: webpki_roots::TLS_SERVER_ROOTS.to_vec() };
-        if let Some(path) = bundle {
-            add_bundle(&mut roots, path)
-                .map_err(|problem| HttpConfigError::Bundle { path: path.to_owned(), problem })?;
+    pub(super) async fn new(wanted: &Roots, vars: &Env) -> Result<Self, HttpConfigError> {
+        let mut roots = RootCertStore::empty();
+        match &wanted.bundle {
+            None if wanted.bundle_only => return Err(HttpConfigError::NoBundle),
+            None => {}
+            Some(path) => {
+                let bundle = path.clone();
+                let reading = spawn_blocking(move || {
+                    let mut roots = RootCertStore::empty();
+                    add_bundle(&mut roots, &bundle).map(|()| roots)
+                });
+                roots = reading
+                    .await
+                    .unwrap_or_else(|_| Err("the read was given up".to_owned()))
+                    .map_err(|problem| HttpConfigError::Bundle { path: path.clone(), problem })?;
+            }
         }
-        let named = vars.get(env::SSL_CERT_FILE).map(PathBuf::from);
+        let named = vars.get(env::SSL_CERT_FILE).filter(|_| !wanted.bundle_only).map(PathBuf::from);
         let system = match &named {
+            _ if wanted.bundle_only => Vec::new(),
             Some(file) => vec![file.clone()],
             None => SYSTEM_BUNDLES.iter().map(PathBuf::from).collect(),
         };
+        if !wanted.bundle_only {
+            roots.roots.extend_from_slice(webpki_roots::TLS_SERVER_ROOTS);
+        }
         Ok(Self { roots: Arc::new(roots), system, named, config: OnceLock::new() })
     }
 
@@ -52,7 +78,9 @@ impl Tls {
     /// it does not matter, so that it is no mistake in the configuration.
     pub(super) fn trouble(&self) -> Option<String> {
         let file = self.named.as_deref()?;
-        let problem = add_bundle(&mut RootCertStore::empty(), file).err()?;
+        // This is read on the thread of the runtime, which must not wait.
+        let readable = check_regular(file).map_err(|error| error.to_string());
+        let problem = readable.and_then(|()| add_bundle(&mut RootCertStore::empty(), file)).err()?;
         Some(format!("{} names {}, which could not be used: {problem}", env::SSL_CERT_FILE, file.display()))
     }
 
@@ -122,8 +150,8 @@ impl Verifier {
     /// The system's roots, read once; `None` where the system has none.
     fn system(&self) -> Option<&WebPkiServerVerifier> {
         let read = || {
-            // A directory opens like a file.
-            let mut files = self.files.iter().filter(|file| !file.is_dir());
+            // A pipe would wait for its writer.
+            let mut files = self.files.iter().filter(|file| file.is_file());
             let pem = files.find_map(|file| Certificates::open(file).ok())?;
             let mut roots = RootCertStore::empty();
             roots.add_parsable_certificates(pem.filter_map(Result::ok));

@@ -84,7 +84,7 @@ pub(super) struct QueryArgs {
     null: Option<String>,
 
     /// A file for the result; stdout then tells about the statements
-    #[arg(long, env = "RDS_OUTPUT_FILE", value_name = "FILE", help_heading = "Result")]
+    #[arg(long, env = "RDS_OUTPUT_FILE", value_name = "FILE", value_parser = job_runtime::file::destination, help_heading = "Result")]
     output_file: Option<PathBuf>,
 
     /// The largest row that is read; a larger one ends the run

@@ -21,7 +21,7 @@ pub(super) struct ShowArgs {
     null: Option<String>,
 
     /// A file for the result; stdout then tells about the statement
-    #[arg(long, env = "REDSHIFT_OUTPUT_FILE", value_name = "FILE")]
+    #[arg(long, env = "REDSHIFT_OUTPUT_FILE", value_name = "FILE", value_parser = job_runtime::file::destination)]
     output_file: Option<PathBuf>,
 
     /// End with exit code 10 unless there are so many rows: 5, 1.., ..10 or 1..10

@@ -67,7 +67,7 @@ pub(super) struct EndpointArgs {
     stream: bool,
 
     /// A file for the answer; stdout then tells about it: type, variant, attributes, session, size
-    #[arg(long, env = "SAGEMAKER_OUTPUT_FILE", value_name = "FILE")]
+    #[arg(long, env = "SAGEMAKER_OUTPUT_FILE", value_name = "FILE", value_parser = job_runtime::file::destination)]
     output_file: Option<PathBuf>,
 
     #[command(flatten)]

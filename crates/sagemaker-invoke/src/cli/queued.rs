@@ -69,7 +69,7 @@ pub(super) struct AsyncArgs {
     claim_location: Option<Location>,
 
     /// A file for the answer; stdout then tells about it
-    #[arg(long, env = "SAGEMAKER_OUTPUT_FILE", value_name = "FILE")]
+    #[arg(long, env = "SAGEMAKER_OUTPUT_FILE", value_name = "FILE", value_parser = job_runtime::file::destination)]
     output_file: Option<PathBuf>,
 }
 

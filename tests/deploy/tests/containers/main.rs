@@ -144,7 +144,10 @@ fn a_ca_bundle_is_mounted_and_trusted() {
     namespace.maps.insert("ca-bundle", vec![("ca.pem", namespace.sandbox.ca_pem().to_owned())]);
     let documents = deploy::manifest::documents(&deploy::manifest::render(folder.path()));
     let placed = Placed { name: "p".into(), job_uid: "u".into(), job_name: "job-1".into(), index: None };
-    let extra = [("AWS_ENDPOINT_URL", namespace.sandbox.https_url())];
+    let extra = [
+        ("AWS_ENDPOINT_URL", namespace.sandbox.https_url()),
+        ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false".to_owned()),
+    ];
     let pod = Pod::place(
         &documents,
         &image("lambda-invoke"),

@@ -78,7 +78,11 @@ impl Namespace {
             job_name: format!("{binary}-29400000"),
             index,
         };
-        let extra = [("AWS_ENDPOINT_URL", self.sandbox.url())];
+        // The component `hardening` lets no variable redirect a call.
+        let extra = [
+            ("AWS_ENDPOINT_URL", self.sandbox.url()),
+            ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "false".to_owned()),
+        ];
         let pod = Pod::place(&documents, &image(binary), &placed, self.folder.path(), &extra, &self.maps);
         let token = self.sandbox.token("cluster", &pod.subject, "sts.amazonaws.com", Duration::from_hours(1));
         pod.give_token(&token.expect("the issuer signs"));
