@@ -90,6 +90,16 @@ soak: ## 2,000 random sequences of faults, kills and restarts; ten minutes on tw
 live: setup-aws-cli ## Check in your own AWS account what docs/verified.md lists; tests/live/README.md has the costs
 	@PYTHONPATH=$(AWS_CLI) PYTHONDONTWRITEBYTECODE=1 python3 -S tests/live/live.py $(if $(PLAN),--plan) $(PROBES)
 
+# Needs a nightly compiler and cargo-fuzz: cargo install --locked cargo-fuzz. FUZZ: some of the targets, FUZZ_SECONDS: how long each.
+FUZZ := $(notdir $(basename $(wildcard tests/fuzz/fuzz_targets/*.rs)))
+FUZZ_SECONDS := 60
+.PHONY: fuzz
+fuzz: ## Look for inputs that break the readers of foreign bytes, a minute each
+	@for target in $(FUZZ); do \
+	  mkdir -p tests/fuzz/corpus/$$target; \
+	  cargo +nightly fuzz run --fuzz-dir tests/fuzz $$target tests/fuzz/corpus/$$target tests/fuzz/seeds/$$target -- -max_total_time=$(FUZZ_SECONDS); \
+	done
+
 .PHONY: side-by-side
 side-by-side: setup-test ## Write docs/side-by-side.md anew: the documented shell lines and our programs
 	cargo build --workspace --bins

@@ -60,6 +60,15 @@ mod spec;
 mod sts;
 mod token;
 
+/// Entry points of the fuzz targets in `tests/fuzz`; not an interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads a config file.
+    pub async fn config_file(text: &str) {
+        crate::profile::fuzz(text).await;
+    }
+}
+
 pub use advice::role_of_session;
 pub use chain::{Chain, Identity, Transport};
 pub use env::Env;

@@ -145,6 +145,21 @@ impl ProfileFiles {
     }
 }
 
+/// Reads a config file, and every profile in it.
+pub(crate) async fn fuzz(text: &str) {
+    let Ok(file) = ProfileFile::parse(PathBuf::new(), EnvConfigFileKind::Config, text).await else { return };
+    let files = ProfileFiles { files: vec![file] };
+    for name in files.names() {
+        if let Ok(profile) = files.profile(name, "") {
+            let _ = (
+                profile.refuse_interactive(),
+                profile.get("role_arn"),
+                profile.service("sts", "endpoint_url"),
+            );
+        }
+    }
+}
+
 impl ProfileFile {
     /// The SDK's parser knows the format; it is given the text, so that it looks nowhere by itself.
     async fn parse(path: PathBuf, kind: EnvConfigFileKind, text: &str) -> Result<Self, ConfigError> {

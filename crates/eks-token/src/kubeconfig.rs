@@ -108,6 +108,29 @@ pub(crate) fn merge(before: &str, entry: &Entry) -> Result<(String, bool), Refus
     Ok((yaml::to_text(&config)?, new))
 }
 
+/// Merges some entry.
+pub(crate) fn fuzz(before: &str) -> Option<String> {
+    let name = || "target".to_owned();
+    let exec = Exec {
+        api_version: "client.authentication.k8s.io/v1",
+        command: "eks-token".to_owned(),
+        args: vec!["token".to_owned(), "--cluster-name".to_owned(), name()],
+        env: Vec::new(),
+    };
+    let entry = Entry {
+        id: name(),
+        cluster: name(),
+        server: "https://k8s.example".to_owned(),
+        authority: String::new(),
+        context: name(),
+        user: name(),
+        namespace: None,
+        exec,
+        use_context: true,
+    };
+    merge(before, &entry).ok().map(|(text, _)| text)
+}
+
 /// Whether a user of the kubeconfig gets tokens of the EKS cluster `id`: by this program, or by another one that is
 /// called with the cluster's name, such as `aws eks get-token`. What this program has written for another cluster is its
 /// own to change. An empty user holds nothing.

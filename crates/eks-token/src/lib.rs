@@ -43,6 +43,15 @@ mod kubeconfig;
 mod token;
 mod yaml;
 
+/// Entry points of the fuzz targets in `tests/fuzz`; not an interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// The kubeconfig `before` with a cluster in it, where it is one.
+    pub fn merge(before: &str) -> Option<String> {
+        crate::kubeconfig::fuzz(before)
+    }
+}
+
 pub use cli::Cli;
 pub use error::Error;
 pub use job::{Request, run};

@@ -101,6 +101,15 @@ mod selection;
 mod summary;
 mod window;
 
+/// Entry points of the fuzz targets in `tests/fuzz`; not an interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// The lines of `bytes` that are not longer than `longest`.
+    pub async fn lines(bytes: Vec<u8>, longest: usize) -> Vec<Vec<u8>> {
+        crate::lines::fuzz(bytes, longest).await
+    }
+}
+
 pub use answer::{Answer, Failed};
 pub use args::{Batch, BatchArgs};
 pub use digest::Target;

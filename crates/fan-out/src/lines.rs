@@ -65,6 +65,18 @@ enum State {
     TooLong,
 }
 
+/// Reads the lines of `bytes`.
+pub(crate) async fn fuzz(bytes: Vec<u8>, longest: usize) -> Vec<Vec<u8>> {
+    let mut lines = Lines::new(Box::new(io::Cursor::new(bytes)), longest);
+    let mut found = Vec::new();
+    while let Ok(Some(line)) = lines.next(|_| true).await {
+        if let Line::Whole(item) = line {
+            found.push(item.text);
+        }
+    }
+    found
+}
+
 impl Lines {
     /// Lines of at most `longest` bytes.
     pub(crate) async fn open(source: &Source, longest: usize) -> Result<Self, Error> {

@@ -107,6 +107,15 @@ mod token;
 
 use job_runtime::{Context, Output, Report};
 
+/// Entry points of the fuzz targets in `tests/fuzz`; not an interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads what a client of the proxy sends first.
+    pub async fn startup_packet(bytes: &[u8]) {
+        crate::proxy::fuzz(bytes).await;
+    }
+}
+
 pub use self::cli::Cli;
 use self::connection::Connection;
 pub use self::error::Error;

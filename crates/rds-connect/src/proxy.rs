@@ -13,6 +13,8 @@ mod refusal;
 mod relay;
 mod socket;
 
+pub(crate) use self::packet::fuzz;
+
 use std::cell::RefCell;
 use std::net::SocketAddr;
 use std::pin::pin;

@@ -96,6 +96,16 @@ use std::fmt;
 
 use job_runtime::{Context, Report};
 
+/// Entry points of the fuzz targets in `tests/fuzz`; not an interface.
+#[doc(hidden)]
+pub mod fuzzing {
+    /// Reads a page of a result.
+    pub fn page(body: &[u8]) {
+        let mut rows = sql_text::Rows::new(sql_text::Form::Jsonl, false);
+        let _ = crate::result::page::read(body, &mut rows);
+    }
+}
+
 pub use crate::cli::Cli;
 use crate::connection::Connection;
 pub use crate::error::Error;

@@ -104,6 +104,11 @@ pub(super) async fn wanted(
     Err(Refusal::protocol("encryption was asked for again and again"))
 }
 
+/// Reads what a client wants from `bytes`.
+pub(crate) async fn fuzz(bytes: &[u8]) {
+    let _ = wanted(&mut tokio::io::join(bytes, tokio::io::sink()), |_| true).await;
+}
+
 /// Reads the parameters of a startup packet: names and values that end with zeros, and a zero.
 fn startup(body: &[u8]) -> Result<Startup, Refusal> {
     let invalid = || Refusal::protocol("invalid startup packet layout: expected terminator as last byte");
