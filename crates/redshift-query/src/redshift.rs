@@ -159,6 +159,13 @@ impl Service<'_> {
         answer.map(|answer| answer.status != Some(false)).map_err(|error| CallError::new(CANCEL, &error))
     }
 
+    /// As [`cancel`](Self::cancel), sent once: the SDK does not tell a lost response from none.
+    pub(crate) async fn cancel_once(&self, id: &str) -> Result<bool, CallError> {
+        let once = aws_sdk_redshiftdata::config::Builder::new().retry_config(RetryConfig::disabled());
+        let answer = self.client.cancel_statement().id(id).customize().config_override(once).send().await;
+        answer.map(|answer| answer.status != Some(false)).map_err(|error| CallError::new(CANCEL, &error))
+    }
+
     /// Asks for a page, and bears failures and throttles: the rates that the service allows are those of the whole account.
     /// `--timeout` bounds it.
     pub(crate) async fn read<T>(&self, ask: impl AsyncFn() -> Result<T, CallError>) -> Ended<T> {

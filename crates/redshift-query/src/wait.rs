@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use job_runtime::{CallError, Context, Ended, Judged, Verdict};
+use job_runtime::{CallError, Context, Effect, Ended, Exit, Judged, Verdict};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::redshift::Service;
@@ -21,6 +21,9 @@ const REFUSALS: u32 = 3;
 
 /// Pause between two looks at a statement that is being cancelled, where the service does not hold its answers back.
 const UNHELD_PAUSE: Duration = Duration::from_millis(250);
+
+/// How often a cancel is sent whose response is missing.
+const CANCEL_ATTEMPTS: u32 = 3;
 
 /// How a look was asked for.
 #[derive(Debug, Default)]
@@ -101,9 +104,27 @@ pub(crate) enum Cancelled {
     Uncertain(String),
 }
 
+/// Sends the cancel until there is a response; says whether a request may have been carried out without one. A statement
+/// that was cancelled after a request got lost was cancelled by this process.
+async fn ask_to_cancel(service: &Service<'_>, id: &str) -> (Result<bool, CallError>, bool) {
+    let (mut attempt, mut lost) = (1, false);
+    loop {
+        let error = match service.cancel_once(id).await {
+            Ok(accepted) => return (Ok(accepted), lost),
+            Err(error) => error,
+        };
+        lost = lost || error.effect() == Effect::MayHaveStarted;
+        if error.exit() != Exit::Unavailable || attempt == CANCEL_ATTEMPTS {
+            return (Err(error), lost);
+        }
+        sleep(UNHELD_PAUSE).await;
+        attempt += 1;
+    }
+}
+
 /// Asks the service to stop a statement, and looks whether it has stopped, all of it until `by`.
 pub(crate) async fn cancel(service: &Service<'_>, id: &str, by: Instant) -> Cancelled {
-    let Ok(asked) = timeout_at(by, service.cancel(id)).await else {
+    let Ok((asked, lost)) = timeout_at(by, ask_to_cancel(service, id)).await else {
         let what = format!("statement {id} may go on, the service did not answer the cancel in time");
         return Cancelled::Uncertain(what);
     };
@@ -126,7 +147,9 @@ pub(crate) async fn cancel(service: &Service<'_>, id: &str, by: Instant) -> Canc
     };
     let over = timeout_at(by, Box::pin(looking)).await.ok().flatten();
     match (over, asked) {
-        (Some(statement), Ok(true)) if statement.verdict() == Verdict::Stopped => {
+        (Some(statement), asked)
+            if statement.verdict() == Verdict::Stopped && (lost || matches!(asked, Ok(true))) =>
+        {
             Cancelled::Accepted(format!("statement {id} was cancelled"))
         }
         (Some(statement), _) => Cancelled::Ended(Box::new(statement)),

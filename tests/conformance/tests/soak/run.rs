@@ -28,6 +28,8 @@ pub(crate) fn run(script: &Script) -> Figures {
         None => world,
     };
     let (site, _postgres) = script.row.site(change);
+    // Calls that nothing can find again are awaited for so long after a signal.
+    let site = site.env("JOB_GRACE_PERIOD", "3s");
     let told = Told(RefCell::new(script.to_string()));
     let mut job = Job { script, site: &site, told: &told, log: String::new(), figures: Figures::default() };
     job.figures.sequences = 1;
