@@ -74,6 +74,8 @@ fn a_second_signal_does_not_hide_what_may_be_committed() {
     for (more, code) in [(&[][..], 80), (&["--read-only"], 143)] {
         let running = desk.start(["query", "--sql", stubborn].iter().chain(more));
         desk.wait_for_query("do %pg_sleep(600)%");
+        // The query is shown before its handler of exceptions is in place.
+        std::thread::sleep(std::time::Duration::from_millis(500));
         running.signal(Signal::TERM);
         desk.wait_until(sessions, "1");
         running.signal(Signal::TERM);
