@@ -94,7 +94,7 @@ fn what_an_api_server_refuses_is_found() {
         (format!("{pod}/containers/0/image"), json!("registry.example.com/job-runner"), "is no image"),
         (format!("{pod}/containers/0/env/0/name"), json!("AWS_PROFILE"), "twice"),
         (
-            format!("{pod}/containers/0/env/3/valueFrom/fieldRef/fieldPath"),
+            format!("{pod}/containers/0/env/5/valueFrom/fieldRef/fieldPath"),
             json!("metadata.label"),
             "no field of a pod",
         ),
