@@ -57,7 +57,7 @@ impl FromStr for Expect {
 
 impl Expect {
     /// Judges `response`. What counts as false is `JMESPath`'s: `false`, `null`, and empty strings, lists and objects.
-    /// JSON is read as leniently as the services' runtimes write it: see [`document::read`].
+    /// JSON is read as leniently as the services' runtimes write it: see `document::read`.
     pub fn judge(&self, response: &[u8]) -> Expectation {
         let expression = self.0.as_str();
         let document = match document::read(response) {

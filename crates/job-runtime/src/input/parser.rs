@@ -11,7 +11,7 @@ use std::ffi::OsStr;
 const TEXT: &str = "file://";
 const BINARY: &str = "fileb://";
 
-/// Makes a `T` of the bytes that the user handed over. Made by [`value`] and [`file`].
+/// Makes a `T` of the bytes that the user handed over. Made by [`value`] and [`file()`].
 #[derive(Debug)]
 pub struct InputParser<T> {
     names_a_file: bool,
@@ -40,7 +40,7 @@ pub fn file<T>(limit: usize, parse: fn(&[u8]) -> Result<T, String>) -> InputPars
     InputParser { names_a_file: true, limit, parse }
 }
 
-/// As [`str::from_utf8`], for the functions that [`value`] and [`file`] take.
+/// As [`str::from_utf8`], for the functions that [`value`] and [`file()`] take.
 ///
 /// # Errors
 /// The bytes are not UTF-8.
