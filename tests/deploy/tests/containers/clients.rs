@@ -126,8 +126,9 @@ impl<'r> Sidecar<'r> {
     fn probe(&self, path: &str) -> String {
         let mut answer = String::new();
         if let Ok(mut stream) = TcpStream::connect(&self.health) {
-            write!(stream, "GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n")
-                .expect("it is sent");
+            // At once, as the kubelet sends it: the health port reads once and answers.
+            let request = format!("GET {path} HTTP/1.1\r\nHost: pod\r\nConnection: close\r\n\r\n");
+            stream.write_all(request.as_bytes()).expect("it is sent");
             stream.read_to_string(&mut answer).expect("an answer");
         }
         answer
