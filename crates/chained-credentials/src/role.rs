@@ -42,6 +42,9 @@ pub enum RoleSpecError {
     /// No ARN, or one that is not a role's.
     #[error("`{0}` is not the ARN of a role (arn:aws:iam::123456789012:role/name)")]
     NotARole(String),
+    /// An ARN with more behind it, as in a list that lacks `arn=`. Nothing is quoted: it may hold an external id.
+    #[error("a list of an ARN and more begins with `arn=`: write arn=ARN,external-id=ID")]
+    BareArnInList,
     /// A shorthand without `arn=`.
     #[error("the list has no `arn=`")]
     NoArn,
@@ -75,6 +78,10 @@ impl FromStr for RoleSpec {
     fn from_str(text: &str) -> Result<Self, RoleSpecError> {
         let text = text.trim();
         if text.starts_with("arn:") {
+            // A comma alone can be a part of a role's name.
+            if text.split_once(',').is_some_and(|(_, rest)| rest.contains('=')) {
+                return Err(RoleSpecError::BareArnInList);
+            }
             return Ok(Self { arn: role_arn(text)?, ..Self::default() });
         }
         let mut role = Self::default();
@@ -107,6 +114,10 @@ impl FromStr for RoleSpec {
 impl fmt::Display for RoleSpec {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { arn, external_id, session_name, duration, source_identity, .. } = self;
+        if arn.contains(',') {
+            // In a list it would be taken apart; a bare ARN has nothing beside it.
+            return f.write_str(arn);
+        }
         write!(f, "arn={arn}")?;
         let duration = duration.map(|duration| format!("{}s", duration.as_secs()));
         for (key, value) in [
@@ -271,6 +282,15 @@ mod tests {
         assert_eq!(role.to_string().parse(), Ok(role));
     }
 
+    /// A kubeconfig gets the written form.
+    #[test]
+    fn what_is_written_out_is_read_again() {
+        for text in [ARN, "arn:aws:iam::222222222222:role/a,b", &format!("arn={ARN},external-id=xx")] {
+            let role: RoleSpec = text.parse().unwrap();
+            assert_eq!(role.to_string().parse(), Ok(role), "{text}");
+        }
+    }
+
     #[test]
     fn roles_of_every_partition_and_path_are_roles() {
         for arn in
@@ -287,6 +307,8 @@ mod tests {
             ("arn:aws:iam::222222222222:user/b", "is not the ARN of a role"),
             ("arn:aws:iam::2222:role/b", "is not the ARN of a role"),
             ("external-id=xx", "the list has no `arn=`"),
+            ("arn:aws:iam::222222222222:role/b,external-id=xx", "write arn=ARN,external-id=ID"),
+            ("arn:aws:iam::222222222222:role/b, duration=1h", "write arn=ARN,external-id=ID"),
             ("arn=A,arn=B", "`A` is not the ARN"),
             ("arn=arn:aws:iam::222222222222:role/b,externalid=x", "`externalid` is not a key of a role"),
             ("arn=arn:aws:iam::222222222222:role/b,duration=5m", "15 minutes to 12 hours"),
